@@ -1,0 +1,1 @@
+"""What user code writes models with: `Model`, `Embedded`, `Field`, `Ref`, `Money` and conditions on fields."""

@@ -1,0 +1,114 @@
+"""Types of fields: exact money, checked references, and what `Field` says beyond Pydantic's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
+
+import pydantic
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+from typing_extensions import TypeAliasType
+
+T = TypeVar("T")
+OPTIONS = "x-pulpo"  # where Field keeps its options inside json_schema_extra
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyType:
+    """Marks a `Decimal` field as an amount: exact, a JSON number on the wire, never a float inside.
+
+    Finer amounts than the currency has (`19.999`, `39.980000000000004`) and `NaN` are refused. The wire form is exact
+    below 10^13 units, which is also the greatest amount that is taken.
+    """
+
+    decimals: int = 2
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(
+            self._normal,
+            core_schema.decimal_schema(
+                decimal_places=self.decimals, allow_inf_nan=False, lt=Decimal(10) ** 13, gt=-(Decimal(10) ** 13)
+            ),
+            serialization=core_schema.plain_serializer_function_ser_schema(float, when_used="json"),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "number", "format": "money", "multipleOf": float(Decimal(1).scaleb(-self.decimals))}
+
+    def _normal(self, value: Decimal) -> Decimal:
+        return value.quantize(Decimal(1).scaleb(-self.decimals))
+
+
+Money: TypeAlias = Annotated[Decimal, MoneyType()]
+"""An exact amount with two decimals; `Annotated[Decimal, MoneyType(0)]` for a currency without."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefTo:
+    """Marks a text field as the id of a document, or of an embedded entry (see `Field(within=…)`)."""
+
+    target: type | str
+
+    @property
+    def name(self) -> str:
+        """The name of the class referred to."""
+        return self.target if isinstance(self.target, str) else self.target.__name__
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "x-ref": self.name}
+
+
+if TYPE_CHECKING:
+    Ref = TypeAliasType("Ref", str, type_params=(T,))
+else:
+
+    class Ref:
+        """`Ref[Customer]`: a checked reference, in Python the id as text."""
+
+        def __class_getitem__(cls, target: type | str) -> Any:
+            return Annotated[str, RefTo(target)]
+
+
+def Field(  # noqa: N802 - named as Pydantic's, which it extends
+    default: Any = ...,
+    *,
+    default_factory: Callable[[], Any] | None = None,
+    unique: bool = False,
+    index: bool = False,
+    key: bool = False,
+    readonly: bool = False,
+    within: str | None = None,
+    renamed_from: str | None = None,
+    ui: dict[str, Any] | None = None,
+    **options: Any,
+) -> Any:
+    """A field of a model: Pydantic's `Field` with what stores, API and UI need to know.
+
+    Args:
+        unique: No two documents have the same value (null values do not count).
+        index: Lists are filtered or sorted by it often.
+        key: A second address of the document besides its id (implies unique).
+        readonly: Not a client's to write; only operations and hooks do.
+        within: For a `Ref` to an embedded entry: the field of this model that refers to the document it is inside of.
+        renamed_from: The name the field had before; stored documents are carried over.
+        ui: Hints for the UI (`widget`, `order`, …).
+        options: Everything that `pydantic.Field` takes.
+    """
+    given = {
+        "unique": unique or key,
+        "index": index,
+        "key": key,
+        "readonly": readonly,
+        "within": within,
+        "renamed_from": renamed_from,
+        "ui": ui,
+    }
+    extra = {OPTIONS: {name: value for name, value in given.items() if value}}
+    if not extra[OPTIONS]:
+        extra = {}
+    if default_factory is not None:
+        return pydantic.Field(default_factory=default_factory, json_schema_extra=extra or None, **options)
+    return pydantic.Field(default, json_schema_extra=extra or None, **options)

@@ -1,0 +1,151 @@
+"""A project's settings: `PULPO_<SECTION>_<KEY>` in the environment, else `pulpo.toml`, else the default."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+
+from pulpo.errors import PulpoError
+
+FILE = "pulpo.toml"
+STATE = ".pulpo"
+"""The folder, in the project's root, of what a running project keeps: database, logs, run.json."""
+
+
+class Section(BaseModel):
+    """A section of `pulpo.toml`; unknown keys are refused so that a typing mistake shows."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ProjectSettings(Section):
+    """`[project]`"""
+
+    name: str = ""
+    mode: Literal["dev", "production"] = "dev"
+
+
+class DatabaseSettings(Section):
+    """`[database]`: `sqlite:///relative/path.db` (relative to the project's root) or `mongodb://…`."""
+
+    url: SecretStr = SecretStr("sqlite:///.pulpo/data.db")
+
+
+class EngineSettings(Section):
+    """`[engine]`: times in seconds.
+
+    `workers` is how many `pulpo worker` processes `pulpo up` starts beside the API process, which also runs flows
+    unless `in_api` is false. `concurrency` bounds the runs that one process executes at once.
+    """
+
+    kind: Literal["embedded", "prefect"] = "embedded"
+    workers: int = 0
+    in_api: bool = True
+    concurrency: int = 200
+    lease: float = 10.0
+    recoveries: int = 10
+    delay: str = ""
+
+
+class ApiSettings(Section):
+    """`[api]`: `body_limit` in bytes, `page_limit` in documents."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    hosts: tuple[str, ...] = ()
+    body_limit: int = 1_048_576
+    page_limit: int = 100
+
+
+class UiSettings(Section):
+    """`[ui]`"""
+
+    enabled: bool = True
+    port: int = 3000
+
+
+class ServiceSettings(Section):
+    """`[services.NAME]`: a process of the project's own. `{python}` and `{port}` in the command are filled in.
+
+    It is healthy when `GET http://127.0.0.1:{port}{health}` answers 200 (without a port: while it lives).
+    """
+
+    command: str
+    port: int | None = None
+    health: str = "/livez"
+    env: dict[str, str] = {}
+
+    @property
+    def url(self) -> str:
+        """`http://127.0.0.1:8700`."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+class Settings(BaseModel):
+    """All of it. `app` is the project's own section, for its operations (`ctx.settings.app["currency"]`)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    project: ProjectSettings = ProjectSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    engine: EngineSettings = EngineSettings()
+    api: ApiSettings = ApiSettings()
+    ui: UiSettings = UiSettings()
+    services: dict[str, ServiceSettings] = {}
+    app: dict[str, Any] = {}
+
+
+def load(root: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of the project in `root`.
+
+    Raises:
+        PulpoError: PULPO105, the file is not TOML, or a key or value is wrong.
+    """
+    file = root / FILE
+    try:
+        data: dict[str, Any] = tomllib.loads(file.read_text()) if file.exists() else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PulpoError("PULPO105", f"{FILE} is not TOML: {error}") from None
+    for name, value in environ.items():
+        section, _, key = name.removeprefix("PULPO_").lower().partition("_")
+        if not name.startswith("PULPO_") or not key:
+            continue
+        if section == "services":
+            service, _, key = key.rpartition("_")
+            if service in data.get("services", {}):
+                data["services"][service][key] = value
+        elif section == "app":
+            data.setdefault("app", {})[key] = value
+        elif section in Settings.model_fields and key in _section(section).model_fields:
+            data.setdefault(section, {})[key] = value
+    data.setdefault("project", {}).setdefault("name", "")
+    data["project"]["name"] = data["project"]["name"] or root.resolve().name
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise PulpoError("PULPO105", f"{FILE} or the environment: {place}: {first['msg']}") from None
+
+
+def _section(name: str) -> type[BaseModel]:
+    annotation = Settings.model_fields[name].annotation
+    assert isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return annotation
+
+
+def find_root(start: Path) -> Path:
+    """The nearest folder, from `start` upwards, that holds a project (`pulpo.toml`, `models/` or `operations/`).
+
+    Raises:
+        PulpoError: PULPO104, there is none.
+    """
+    for folder in (start.resolve(), *start.resolve().parents):
+        if (folder / FILE).is_file() or (folder / "models").is_dir() or (folder / "operations").is_dir():
+            return folder
+    raise PulpoError("PULPO104", f"no Pulpo project in {start} or above", hint="run `pulpo cli init` in an empty folder")

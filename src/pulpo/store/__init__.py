@@ -1,0 +1,1 @@
+"""Where documents and the journal live: one port, an adapter per database."""

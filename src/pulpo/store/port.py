@@ -1,0 +1,251 @@
+"""The port every store adapter implements: documents as JSON text, and one way to write.
+
+Promises that the conformance suite (`pulpo.testing.StoreConformance`) holds every adapter to:
+
+* `commit` is all or nothing, durable when it returns, and batches are applied one after another; a batch that fails
+  leaves nothing and does not disturb others that were committed together with it.
+* Every write raises the document's version by one, from 1. `Replace`, `Delete` and `Require` with a version hold only at
+  that version.
+* What a commit wrote is seen by every read that begins after the commit returned, in this process and in others.
+* A batch's events appear when it is committed and only then, in commit order, each under a cursor of its own.
+* Plain reads protect nothing: absence is guarded only by a unique key or a document that both sides write, a condition
+  over two documents only by `Require`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+from pulpo.errors import PulpoError
+from pulpo.model.conditions import Condition
+from pulpo.spec import Json
+
+ColumnKind: TypeAlias = Literal["text", "integer", "number", "boolean", "money", "datetime", "date", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A field that stores may filter, sort and index. `path` is dotted; `many`: some part of the path is a list."""
+
+    path: str
+    kind: ColumnKind
+    decimals: int = 2
+    many: bool = False
+    renamed_from: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index over top-level columns. Documents where a field of a unique index is null or missing are not held to it."""
+
+    fields: tuple[str, ...]
+    unique: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A kind of document: its name, its columns and its indexes. Names that begin with `_` are Pulpo's own."""
+
+    name: str
+    columns: tuple[Column, ...] = ()
+    indexes: tuple[Index, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A document as stored: `json` is its whole text, its id and version included."""
+
+    id: str
+    version: int
+    json: str
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """A new document; `json` already says `"id"` and `"version":1`."""
+
+    collection: str
+    id: str
+    json: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """A whole new text in place of the one at `version`; `json` already says `version + 1`."""
+
+    collection: str
+    id: str
+    version: int
+    json: str
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Change top-level fields where `where` holds, whatever the version is (unless `version` is given).
+
+    Args:
+        add: Integer field -> what is added to it (a null field counts as 0).
+        set: Field -> its new JSON value.
+        at: The document's new `updated_at`.
+    """
+
+    collection: str
+    id: str
+    where: Condition | None = None
+    add: Mapping[str, int] = field(default_factory=dict)
+    set: Mapping[str, Json] = field(default_factory=dict)
+    at: str | None = None
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove a document, at a version where one is given."""
+
+    collection: str
+    id: str
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Require:
+    """Nothing changes, but the batch holds only while this document is at this version."""
+
+    collection: str
+    id: str
+    version: int
+
+
+Write: TypeAlias = Insert | Replace | Update | Delete | Require
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Writes that happen together or not at all, and the events that tell of them (JSON objects with a `type`)."""
+
+    writes: tuple[Write, ...]
+    events: tuple[Mapping[str, Json], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which documents of a collection, in which order, from where.
+
+    `sort` is (path, descending) pairs; ties, and an empty sort, go by id. Null sorts before every value.
+    `after` is a cursor that `Page.cursor` gave for the same filter and sort.
+    """
+
+    collection: str
+    where: Condition | None = None
+    sort: tuple[tuple[str, bool], ...] = ()
+    limit: int = 50
+    after: str | None = None
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Documents found, and the cursor of the next page, or None on the last."""
+
+    records: tuple[Record, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class JsonPage:
+    """The same as ready bytes: a JSON array, for the socket."""
+
+    body: bytes
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that was committed; `cursor` is opaque and resumes right after it."""
+
+    cursor: str
+    data: dict[str, Any]
+
+
+class WriteFailed(PulpoError):
+    """A batch was not applied; `index` is the place in it of the write that failed."""
+
+    def __init__(self, code: str, detail: str, index: int, *, hint: str | None = None) -> None:
+        super().__init__(code, detail, hint=hint)
+        self.index = index
+
+
+class DuplicateId(WriteFailed):
+    """PULPO501: an insert's id is there already."""
+
+
+class StaleVersion(WriteFailed):
+    """PULPO502: a document is not at the version that a write names (or is gone)."""
+
+
+class GuardFailed(WriteFailed):
+    """PULPO503: an update's `where` does not hold, or its document is not there."""
+
+
+class UniqueTaken(WriteFailed):
+    """PULPO504: another document has the same value in a unique index; `fields` are its fields."""
+
+    def __init__(self, detail: str, index: int, fields: tuple[str, ...]) -> None:
+        super().__init__("PULPO504", detail, index)
+        self.fields = fields
+
+
+class NoRoom(PulpoError):
+    """PULPO505: the disk or the database file is full; nothing of the batch was kept, later ones may fit."""
+
+
+class Store(Protocol):
+    """A database of JSON documents."""
+
+    async def open(self, collections: tuple[Collection, ...]) -> None:
+        """Connect and make collections, columns and indexes what is declared. Additive changes only.
+
+        Raises:
+            PulpoError: PULPO506 the file is not ours, PULPO507 not reachable, PULPO508 a change would lose data.
+        """
+
+    async def close(self) -> None:
+        """Finish what was begun and let go of the database."""
+
+    async def get(self, collection: str, id: str) -> Record | None:
+        """The document with this id."""
+
+    async def get_many(self, collection: str, ids: tuple[str, ...]) -> tuple[Record, ...]:
+        """The documents with these ids that exist, in no particular order."""
+
+    async def get_json(self, collection: str, id: str) -> tuple[bytes, int] | None:
+        """The document's text as bytes, and its version."""
+
+    async def query(self, query: Query) -> Page:
+        """A page of documents. Raises PulpoError PULPO603 for a cursor that is not of this query."""
+
+    async def query_json(self, query: Query) -> JsonPage:
+        """The same page as one JSON array."""
+
+    async def count(self, collection: str, where: Condition | None = None) -> int:
+        """How many documents there are where the condition holds."""
+
+    async def commit(self, batch: Batch) -> tuple[int, ...]:
+        """Write a batch: all of it, durably, or nothing and the first reason why.
+
+        Returns:
+            Each write's new version (0 for a delete, the version itself for a require).
+        Raises:
+            DuplicateId, StaleVersion, GuardFailed, UniqueTaken, NoRoom.
+        """
+
+    async def events(self, after: str | None, limit: int = 500) -> tuple[Event, ...]:
+        """Committed events after a cursor (None: from the oldest kept). Raises PulpoError PULPO509 for an expired one."""
+
+    async def last_event(self) -> str:
+        """The cursor of the newest event, from which `events` and `follow` give only what comes."""
+
+    def follow(self, after: str | None) -> AsyncIterator[Event]:
+        """Events after a cursor as they are committed, by any process, without end."""
