@@ -1,0 +1,1 @@
+"""What a generated application runs on: documents, operations, runs. Knows nothing of the compiler."""

@@ -1,0 +1,79 @@
+"""What the store has to keep: a collection per model, and the journal's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pulpo.spec import AppSpec, FieldSpec, ModelSpec
+from pulpo.store.port import Collection, Column, ColumnKind, Index
+
+_KINDS: dict[str, ColumnKind] = {
+    "string": "text",
+    "ref": "text",
+    "enum": "text",
+    "integer": "integer",
+    "number": "number",
+    "boolean": "boolean",
+    "money": "money",
+    "datetime": "datetime",
+    "date": "date",
+}
+
+RUNS = "_runs"
+STEPS = "_steps"
+WORKERS = "_workers"
+KEYS = "_keys"
+PLANS = "_plans"
+
+JOURNAL: tuple[Collection, ...] = (
+    Collection(
+        RUNS,
+        columns=(
+            Column("name", "text"),
+            Column("kind", "text"),
+            Column("state", "text"),
+            Column("live", "text"),
+            Column("worker", "text"),
+            Column("wake_at", "text"),
+            Column("created_at", "datetime"),
+        ),
+        indexes=(
+            Index(("name", "live"), unique=True),
+            Index(("live",)),
+            Index(("worker",)),
+            Index(("wake_at",)),
+        ),
+    ),
+    Collection(STEPS, columns=(Column("run", "text"), Column("operation", "text"), Column("state", "text"))),
+    Collection(WORKERS),
+    Collection(KEYS, columns=(Column("expires_at", "text"),), indexes=(Index(("expires_at",)),)),
+    Collection(PLANS),
+)
+
+
+def collections(app: AppSpec) -> tuple[Collection, ...]:
+    """Every collection of an application, the journal's included."""
+    return (*(collection(model) for model in app.models), *JOURNAL)
+
+
+def collection(model: ModelSpec) -> Collection:
+    """A model's collection: columns for whatever can be filtered, indexes for what is unique, referred to or asked for."""
+    indexes = [Index(fields, unique=True) for fields in model.unique]
+    for spec in model.fields:
+        if spec.name in ("id", "version"):
+            continue
+        if spec.unique or spec.key:
+            indexes.append(Index((spec.name,), unique=True))
+        elif spec.index or spec.kind == "ref":
+            indexes.append(Index((spec.name,)))
+    return Collection(model.collection, tuple(_columns(model.fields, "", many=False)), tuple(indexes))
+
+
+def _columns(fields: tuple[FieldSpec, ...], prefix: str, *, many: bool) -> Iterator[Column]:
+    for spec in fields:
+        path = prefix + spec.name
+        inner, lists = (spec.item, True) if spec.kind == "list" and spec.item is not None else (spec, many)
+        if inner.kind == "embedded":
+            yield from _columns(inner.fields, path + ".", many=lists)
+        elif inner.kind in _KINDS:
+            yield Column(path, _KINDS[inner.kind], inner.decimals, lists, spec.renamed_from)
