@@ -1,0 +1,191 @@
+"""The journal: a run's record, its steps' records, and the writes and events that change them.
+
+Records are documents like any other; each remembers the version it has in the store, and every change names that
+version. Whoever takes a run over restamps the token on its unfinished steps, which raises their versions: a worker that
+was paused can land nothing afterwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Literal, Self, TypeAlias
+
+import pydantic_core
+
+from pulpo.errors import PulpoError
+from pulpo.model.model import now, timestamp
+from pulpo.runtime.tables import RUNS, STEPS
+from pulpo.spec import Json
+from pulpo.store.port import Insert, Record, Replace
+
+State: TypeAlias = Literal[
+    "queued", "running", "waiting", "stopped", "completed", "failed", "cancelling", "cancelled", "compensating",
+    "compensated", "skipped",
+]  # fmt: skip
+END_STATES = frozenset({"stopped", "completed", "failed", "cancelled", "compensated"})
+
+
+def clock() -> str:
+    """The time as the journal writes it."""
+    return timestamp(now())
+
+
+def error_json(error: BaseException, step: str | None = None) -> dict[str, Json]:
+    """An error as the journal keeps it: for people, without a stack trace."""
+    if isinstance(error, PulpoError):
+        found: dict[str, Json] = {"code": error.code, "detail": error.detail, "hint": error.hint, "status": error.status}
+    else:
+        found = {
+            "code": "PULPO401",
+            "detail": f"the operation raised {type(error).__name__}",
+            "hint": "the log has the traceback",
+            "status": 500,
+        }
+    return {**found, "step": step}
+
+
+def error_from(data: dict[str, Json]) -> PulpoError:
+    """The error that `error_json` kept."""
+    return PulpoError(data["code"], data["detail"], hint=data.get("hint"), status=data.get("status", 500))
+
+
+@dataclass(slots=True)
+class _Entry:
+    """What runs and steps have in common: being a document."""
+
+    collection: ClassVar[str]
+    raw: ClassVar[tuple[str, ...]] = ("input", "output")
+
+    id: str
+    version: int = 0
+
+    def insert(self) -> Insert:
+        """The write that adds this record."""
+        self.version = 1
+        return Insert(self.collection, self.id, self._text())
+
+    def replace(self) -> Replace:
+        """The write that stores this record's changes."""
+        self.version += 1
+        self.updated_at = clock()  # type: ignore[attr-defined]  # both kinds have it
+        return Replace(self.collection, self.id, self.version - 1, self._text())
+
+    def as_json(self) -> dict[str, Json]:
+        """The record as it goes out over HTTP."""
+        return pydantic_core.from_json(self._text())  # type: ignore[no-any-return]
+
+    def _text(self) -> str:
+        # input and output are JSON text already: they are spliced in, not parsed and written again
+        data = {name: getattr(self, name) for name in _NAMES[type(self)]}
+        head = pydantic_core.to_json(data)[:-1].decode()
+        return head + "".join(f',"{name}":{getattr(self, name) or "null"}' for name in self.raw) + "}"
+
+    @classmethod
+    def load(cls, record: Record) -> Self:
+        """A record as the store has it."""
+        data: dict[str, Any] = pydantic_core.from_json(record.json)
+        for name in cls.raw:
+            value = data.get(name)
+            data[name] = None if value is None else pydantic_core.to_json(value).decode()
+        data["version"] = record.version
+        known = _KNOWN[cls]
+        return cls(**{name: value for name, value in data.items() if name in known})
+
+
+@dataclass(slots=True)
+class Run(_Entry):
+    """One execution of a flow, or of a single operation. `input` and `output` are JSON text; times are ISO 8601, UTC."""
+
+    collection: ClassVar[str] = RUNS
+
+    kind: Literal["flow", "operation"] = "flow"
+    name: str = ""
+    state: State = "running"
+    input: str = "{}"
+    output: str | None = None
+    error: dict[str, Json] | None = None
+    incident: str | None = None
+    plan: str | None = None
+    live: str | None = None
+    worker: str | None = None
+    token: int = 1
+    recoveries: int = 0
+    caller: dict[str, str] = field(default_factory=dict)
+    retry_of: str | None = None
+    retried_by: str | None = None
+    cancel_requested: bool = False
+    reason: str | None = None
+    wake_at: str | None = None
+    created_at: str = field(default_factory=clock)
+    updated_at: str = field(default_factory=clock)
+    started_at: str | None = None
+    finished_at: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens by itself."""
+        return self.state in END_STATES
+
+    def end(self, state: State) -> None:
+        """Come to an end state: nobody owns it, nobody wakes it, its `one_per` value is free again."""
+        self.state = state
+        self.finished_at = clock()
+        self.worker = self.wake_at = self.live = None
+
+    def event(self) -> dict[str, Json]:
+        """The event that tells of this state."""
+        return {"type": f"run.{self.state}", "run": self.id, "name": self.name, "at": self.updated_at}
+
+
+@dataclass(slots=True)
+class StepRun(_Entry):
+    """One operation inside a run, or its undoing. `generation` rises when a person retries after a definite refusal."""
+
+    collection: ClassVar[str] = STEPS
+
+    run: str = ""
+    operation: str = ""
+    kind: Literal["step", "compensation"] = "step"
+    of: str | None = None
+    state: State = "running"
+    generation: int = 1
+    attempts: int = 0
+    input: str | None = None
+    output: str | None = None
+    error: dict[str, Json] | None = None
+    doubt: bool = False
+    already: bool = False
+    touched: list[list[Json]] = field(default_factory=list)
+    token: int = 1
+    waiting_since: str | None = None
+    wake_at: str | None = None
+    created_at: str = field(default_factory=clock)
+    updated_at: str = field(default_factory=clock)
+    started_at: str | None = None
+    finished_at: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The idempotency key of the outside world: an undoing has that of the step it undoes."""
+        return f"{self.run}:{self.of or self.operation}:{self.generation}"
+
+    def event(self) -> dict[str, Json]:
+        """The event that tells of this state."""
+        return {
+            "type": f"step.{self.state}",
+            "run": self.run,
+            "operation": self.operation,
+            "kind": self.kind,
+            "at": self.updated_at,
+        }
+
+
+def step_id(run: str, operation: str, generation: int = 1, *, compensation_of: str | None = None) -> str:
+    """A step's identity: (run, operation, generation), never a counter; the undoing of a step is named after the step."""
+    return f"{run}:~{compensation_of}:{generation}" if compensation_of else f"{run}:{operation}:{generation}"
+
+
+_NAMES: dict[type, tuple[str, ...]] = {
+    cls: tuple(spec.name for spec in fields(cls) if spec.name not in cls.raw) for cls in (Run, StepRun)
+}
+_KNOWN: dict[type, frozenset[str]] = {cls: frozenset(spec.name for spec in fields(cls)) for cls in (Run, StepRun)}

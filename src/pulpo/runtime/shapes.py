@@ -1,0 +1,141 @@
+"""Values at the border of an operation: JSON text in, validated and with references resolved; JSON text out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import pydantic_core
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+
+from pulpo.errors import FieldError, NotFound, PulpoError
+from pulpo.model.conditions import Compare
+from pulpo.spec import AppSpec, FieldSpec, FlowPlan, Json, ModelSpec, OperationSpec
+from pulpo.store.port import Query, Store
+
+
+def pointer(location: tuple[int | str, ...]) -> str:
+    """A JSON pointer (RFC 6901) of a place that Pydantic names."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
+
+
+def invalid(error: ValidationError) -> PulpoError:
+    """A validation error as a problem, the values that were sent left out."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    if found and found[0]["type"] == "json_invalid":
+        return PulpoError("PULPO601", found[0]["msg"])
+    errors = [FieldError(pointer(item["loc"]), item["type"], item["msg"]) for item in found]
+    places = ", ".join(item.pointer or "/" for item in errors[:3])
+    return PulpoError("PULPO602", f"{len(errors)} invalid or missing: {places}", errors=errors)
+
+
+def text_of(raw: bytes | str | Mapping[str, Json] | BaseModel) -> str:
+    """An input as JSON text. Raises PulpoError PULPO601 where bytes are not UTF-8."""
+    if isinstance(raw, bytes):
+        try:
+            return raw.decode() or "{}"
+        except UnicodeDecodeError:
+            raise PulpoError("PULPO601", "the body is not UTF-8") from None
+    if isinstance(raw, str):
+        return raw or "{}"
+    if isinstance(raw, BaseModel):
+        return raw.model_dump_json(exclude_unset=True)
+    try:
+        return pydantic_core.to_json(dict(raw)).decode()
+    except pydantic_core.PydanticSerializationError as error:
+        raise PulpoError("PULPO602", f"the input is not JSON: {error}") from None
+
+
+def parse(cls: type[BaseModel], text: str) -> BaseModel:
+    """The validated input. Raises PulpoError PULPO601 (not JSON) or PULPO602 (fields)."""
+    try:
+        return cls.model_validate_json(text)
+    except ValidationError as error:
+        raise invalid(error) from None
+
+
+class References:
+    """Resolves references given as a key (`ORD-20251030-001`) to the id of their document."""
+
+    def __init__(self, app: AppSpec, store: Store) -> None:
+        self._models = {model.name: model for model in app.models}
+        self._store = store
+
+    async def resolve(self, fields: tuple[FieldSpec, ...], value: BaseModel) -> None:
+        """Put ids in place of keys in an input's own fields.
+
+        Raises:
+            NotFound: PULPO404, nothing has this id or key.
+        """
+        for spec in fields:
+            if spec.kind == "ref" and spec.target in self._models:
+                given = getattr(value, spec.name)
+                if given is not None:
+                    found = await self.id_of(self._models[spec.target], given)
+                    if found != given:
+                        value.__dict__[spec.name] = found
+
+    async def id_of(self, model: ModelSpec, given: str) -> str:
+        """The id of the document that has this id or key; ids win. Raises NotFound."""
+        if await self._store.get(model.collection, given) is not None:
+            return given
+        if model.key is not None:
+            page = await self._store.query(Query(model.collection, Compare(model.key, "eq", given), limit=1))
+            if page.records:
+                return page.records[0].id
+        raise NotFound(model.name, given)
+
+
+@lru_cache(maxsize=512)
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(annotation)
+
+
+def output_text(operation: OperationSpec, value: Any) -> str:
+    """An operation's result as JSON text. Raises PulpoError PULPO401 where it is not what the annotation says."""
+    try:
+        if isinstance(value, BaseModel):
+            return value.model_dump_json()
+        cls = operation.output.cls
+        if cls is not None:
+            return cls.model_validate(value).model_dump_json()
+        return _adapter(operation.output.annotation).dump_json(value).decode()
+    except (ValidationError, pydantic_core.PydanticSerializationError, TypeError) as error:
+        raise PulpoError("PULPO401", f"{operation.name} returned what its annotation does not say: {error}") from error
+
+
+def flow_input(plan: FlowPlan, app: AppSpec) -> type[BaseModel]:
+    """The class of a flow's input: each field as the first step that takes it declares it; unknown ones are refused."""
+    members: dict[str, Any] = {}
+    for field in plan.input:
+        info = _first_taker(plan, app, field.name)
+        annotation = info.rebuild_annotation()
+        if field.required:
+            members[field.name] = (annotation, ...)
+        elif info.is_required():
+            members[field.name] = (annotation | None, None)
+        else:
+            members[field.name] = (annotation, info)
+    name = "".join(part.capitalize() for part in plan.flow.replace(".", "_").split("_")) + "Input"
+    made: type[BaseModel] = create_model(name, __config__=ConfigDict(extra="forbid"), **members)
+    return made
+
+
+def _first_taker(plan: FlowPlan, app: AppSpec, name: str) -> Any:
+    for step in plan.steps:
+        for wire in step.wires:
+            if wire.step is None and wire.source == name:
+                cls = app.operation(step.operation).input.cls
+                if cls is not None:
+                    return cls.model_fields[wire.field]
+    raise PulpoError("PULPO414", f"the plan of {plan.flow} has an input field {name!r} that no step takes")
+
+
+def flow_references(plan: FlowPlan, app: AppSpec) -> tuple[FieldSpec, ...]:
+    """The input fields of a flow that refer to documents."""
+    found: list[FieldSpec] = []
+    for field in plan.input:
+        if field.model is not None:
+            found.append(FieldSpec(field.name, "ref", required=field.required, target=field.model))
+    return tuple(found)
