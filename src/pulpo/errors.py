@@ -97,6 +97,7 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "PULPO801": Code("The input cannot be read", 400),
         "PULPO802": Code("The project has not been compiled"),
         "PULPO803": Code("The API cannot be reached", 503),
+        "PULPO804": Code("The command is used wrongly", 400),
     }
 )
 
