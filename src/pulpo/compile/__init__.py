@@ -1,0 +1,1 @@
+"""From an `AppSpec` and its plans to files: pure emitters, and one writer."""
