@@ -1,0 +1,1 @@
+"""What a running project consists of: processes under a supervisor, their ports and their health."""
