@@ -1,0 +1,226 @@
+"""References between documents: checked and resolved when a document is written, counted before one is deleted.
+
+The checks are plain reads. Two requests at the same moment, one deleting a customer and one placing an order for them,
+can both succeed; an application that cannot live with that guards the document both of them write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pydantic_core
+from pydantic import BaseModel
+
+from pulpo.errors import FieldError, PulpoError
+from pulpo.model.conditions import All, Compare, Condition, Not
+from pulpo.model.model import Model
+from pulpo.runtime.shapes import pointer
+from pulpo.spec import AppSpec, FieldSpec, ModelSpec
+from pulpo.store.port import Query, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A field that refers: `path` through embedded models, `target` the model referred to.
+
+    `entry` is the class of the embedded entry inside the target, `within` the field that names the document it is in.
+    """
+
+    path: tuple[str, ...]
+    target: ModelSpec
+    entry: str | None = None
+    within: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a reference's value stands in a document, so that a key can be replaced by the id it leads to."""
+
+    holder: dict[str, Any] | list[Any]
+    at: str | int
+    pointer: str
+
+    @property
+    def value(self) -> str:
+        return self.holder[self.at]  # type: ignore[index,no-any-return]  # both are subscriptable
+
+    def set(self, value: str) -> None:
+        self.holder[self.at] = value  # type: ignore[index]  # both are subscriptable
+
+
+def references(app: AppSpec, spec: ModelSpec) -> tuple[Reference, ...]:
+    """Every reference of a model, in the order written."""
+    models = {model.name: model for model in app.models}
+    holders = {field.name: field.target for field in spec.fields if field.kind == "ref" and field.within is None}
+    found = []
+    for path, field in _refs(spec.fields, ()):
+        if field.within is None:
+            if field.target in models:
+                found.append(Reference(path, models[field.target]))
+        elif (holder := holders.get(field.within)) in models:
+            found.append(Reference(path, models[holder], field.target, field.within))
+    return tuple(found)
+
+
+def _refs(fields: Iterable[FieldSpec], prefix: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], FieldSpec]]:
+    for field in fields:
+        inner = field.item if field.kind == "list" and field.item is not None else field
+        path = (*prefix, field.name)
+        if inner.kind == "ref":
+            yield path, inner if inner.within or not field.within else field
+        elif inner.kind == "embedded":
+            yield from _refs(inner.fields, path)
+
+
+class References:
+    """The references of one model's documents: those they hold, and those that others hold to them."""
+
+    def __init__(self, app: AppSpec, spec: ModelSpec) -> None:
+        self._spec = spec
+        self.outgoing = references(app, spec)
+        self.incoming = tuple(
+            (model, reference)
+            for model in app.models
+            for reference in references(app, model)
+            if reference.target.name == spec.name
+        )
+        self._guarded = {reference.entry for _, reference in self.incoming if reference.entry is not None}
+
+    async def resolve(self, store: Store, document: Model, before: Model | None = None) -> None:
+        """Check what a document refers to, putting ids where keys were given; what `before` refers to holds.
+
+        Raises:
+            PulpoError: PULPO510 with a pointer to every reference that leads nowhere.
+        """
+        errors: list[FieldError] = []
+        for reference in self.outgoing:
+            if reference.entry is None:
+                errors += await self._resolve(store, document, reference, before)
+        for reference in self.outgoing:
+            if reference.entry is not None and not errors:
+                errors += await self._check_entries(store, document, reference, before)
+        if errors:
+            detail = f"{errors[0].pointer}: {errors[0].message}"
+            raise PulpoError("PULPO510", detail, errors=errors)
+
+    async def _resolve(
+        self, store: Store, document: Model, reference: Reference, before: Model | None
+    ) -> list[FieldError]:
+        known = {place.value for place in _places(before, reference.path)} if before is not None else set()
+        if reference.target is self._spec:
+            known.add(document.id)
+        places = [place for place in _places(document, reference.path) if place.value not in known]
+        if not places:
+            return []
+        ids = await ids_of(store, reference.target, {place.value for place in places})
+        missing = []
+        for place in places:
+            id = ids.get(place.value)
+            if id is None:
+                missing.append(FieldError(place.pointer, "reference", f"no {reference.target.name} has this id or key"))
+            elif id != place.value:
+                place.set(id)
+        return missing
+
+    async def _check_entries(
+        self, store: Store, document: Model, reference: Reference, before: Model | None
+    ) -> list[FieldError]:
+        assert reference.within is not None
+        holder = getattr(document, reference.within)
+        if before is not None and holder == getattr(before, reference.within):
+            known = {place.value for place in _places(before, reference.path)}
+        else:
+            known = set()
+        places = [place for place in _places(document, reference.path) if place.value not in known]
+        if not places:
+            return []
+        record = await store.get(reference.target.collection, holder) if holder is not None else None
+        data = pydantic_core.from_json(record.json) if record is not None else {}
+        entries = set(_entry_ids(reference.target, data, reference.entry))
+        message = f"the {reference.target.name} in {reference.within} has no {reference.entry} with this id"
+        return [FieldError(place.pointer, "reference", message) for place in places if place.value not in entries]
+
+    async def refuse_while_referred(self, store: Store, id: str, leaving: Iterable[tuple[str, str]] = ()) -> None:
+        """Refuse to delete a document that others refer to; `leaving` are (collection, id) of those deleted with it.
+
+        Raises:
+            PulpoError: PULPO611, naming the model that refers to it and how many of its documents do.
+        """
+        gone: dict[str, list[str]] = {self._spec.collection: [id]}
+        for collection, other in leaving:
+            gone.setdefault(collection, []).append(other)
+        for model, reference in self.incoming:
+            if reference.entry is not None:
+                continue
+            parts: list[Condition] = [Compare(".".join(reference.path), "eq", id)]
+            if model.collection in gone:
+                parts.append(Not(Compare("id", "in", tuple(gone[model.collection]))))
+            await self._refuse(store, model, All(tuple(parts)), f'{self._spec.name} "{id}"')
+
+    async def refuse_lost_entries(self, store: Store, before: Model, after: Model) -> None:
+        """Refuse to take an embedded entry away that other documents refer to (PULPO611)."""
+        if not self._guarded:
+            return
+        old, new = before.model_dump(mode="json"), after.model_dump(mode="json")
+        for model, reference in self.incoming:
+            if reference.entry is None or reference.within is None:
+                continue
+            kept = set(_entry_ids(self._spec, new, reference.entry))
+            for entry in _entry_ids(self._spec, old, reference.entry):
+                if entry not in kept:
+                    path = ".".join(reference.path)
+                    where = All((Compare(path, "eq", entry), Compare(reference.within, "eq", before.id)))
+                    await self._refuse(store, model, where, f'{reference.entry} "{entry}"')
+
+    async def _refuse(self, store: Store, model: ModelSpec, where: Condition, what: str) -> None:
+        count = await store.count(model.collection, where)
+        if count:
+            raise PulpoError(
+                "PULPO611",
+                f"{count} {model.name} document{'s' if count > 1 else ''} refer{'' if count > 1 else 's'} to {what}",
+                hint=f"change or delete {'those' if count > 1 else 'that one'} first",
+            )
+
+
+async def ids_of(store: Store, target: ModelSpec, values: set[str]) -> dict[str, str]:
+    """Each value that is an id or key of a document -> the id. Ids win."""
+    found = {record.id: record.id for record in await store.get_many(target.collection, tuple(sorted(values)))}
+    rest = tuple(sorted(values - found.keys()))
+    if rest and target.key is not None:
+        page = await store.query(Query(target.collection, Compare(target.key, "in", rest), limit=len(rest)))
+        for record in page.records:
+            found[pydantic_core.from_json(record.json)[target.key]] = record.id
+    return found
+
+
+def _places(document: Model, path: tuple[str, ...]) -> Iterator[_Place]:
+    """Where the values of a reference stand; null ones are left out."""
+    yield from _walk(document.__dict__, path, ())
+
+
+def _walk(holder: dict[str, Any], path: tuple[str, ...], at: tuple[str | int, ...]) -> Iterator[_Place]:
+    name, rest = path[0], path[1:]
+    value, here = holder.get(name), (*at, name)
+    if isinstance(value, list):
+        for index, entry in enumerate(value):
+            if rest and isinstance(entry, BaseModel):
+                yield from _walk(entry.__dict__, rest, (*here, index))
+            elif not rest and isinstance(entry, str):
+                yield _Place(value, index, pointer((*here, index)))
+    elif rest and isinstance(value, BaseModel):
+        yield from _walk(value.__dict__, rest, here)
+    elif not rest and isinstance(value, str):
+        yield _Place(holder, name, pointer(here))
+
+
+def _entry_ids(spec: ModelSpec, data: dict[str, Any], entry: str | None) -> Iterator[str]:
+    """The ids of a document's embedded entries of a class."""
+    for field in spec.fields:
+        inner = field.item if field.kind == "list" and field.item is not None else field
+        if inner.kind == "embedded" and inner.embedded == entry:
+            value = data.get(field.name)
+            for each in value if isinstance(value, list) else [value]:
+                if isinstance(each, dict) and isinstance(each.get("id"), str):
+                    yield each["id"]
