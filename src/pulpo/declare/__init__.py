@@ -1,0 +1,1 @@
+"""From user code to an `AppSpec`: decorators attach frozen descriptions, discovery gathers them."""

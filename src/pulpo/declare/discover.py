@@ -1,0 +1,204 @@
+"""Import a project's modules and gather what they declare."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.machinery import ModuleSpec as ImportSpec
+from pathlib import Path, PurePosixPath
+from types import ModuleType
+from typing import Any, TypeVar
+
+from pulpo.declare.site import DECLARED, FINDINGS, SPEC
+from pulpo.errors import Finding, Source
+from pulpo.spec import AppSpec, FlowSpec, GroupSpec, ModelSpec, OperationSpec
+
+FOLDERS = ("models", "operations")
+OWNED = frozenset({"models", "operations", "flows", "seed", "routes", "bench", "generated", "overrides"})
+"""Top-level module names that belong to the project at hand; another project's are forgotten when one is loaded."""
+
+_STAMP = "__pulpo_stamp__"
+_D = TypeVar("_D", ModelSpec, OperationSpec, GroupSpec, FlowSpec)
+
+
+def load_app(root: Path, name: str) -> tuple[AppSpec, tuple[Finding, ...]]:
+    """Import `models/`, `operations/` and `flows.py`, and gather their declarations.
+
+    The project's root becomes the first entry of `sys.path`. Modules that are imported already are kept where none of
+    the project's files changed since; after a change all of them are imported again.
+
+    Args:
+        root: The project's folder.
+        name: The application's name.
+    Returns:
+        The description, in the order of file path, then line, of what could be imported; and the findings: a PULPO101
+        for each module that could not, and what the decorators found.
+    """
+    root = root.resolve()
+    _enter(root)
+    modules: list[ModuleType] = []
+    findings: list[Finding] = []
+    with _no_bytecode():
+        for file in _files(root):
+            imported = _import(root, file)
+            if isinstance(imported, ModuleType):
+                modules.append(imported)
+            else:
+                findings.append(imported)
+    declared = [_located(root, spec) for module in modules for spec in vars(module).get(DECLARED, ())]
+    findings += [
+        replace(finding, source=_relative(root, finding.source))
+        for module in modules
+        for finding in vars(module).get(FINDINGS, ())
+    ]
+    app = AppSpec(
+        name,
+        models=_of(ModelSpec, declared),
+        operations=_of(OperationSpec, declared),
+        groups=_of(GroupSpec, declared),
+        flows=_of(FlowSpec, declared),
+    )
+    return app, tuple(dict.fromkeys(findings))
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """The modules to import, in the order of their paths; tests that lie beside them are left out."""
+    for folder in FOLDERS:
+        found = (root / folder).rglob("*.py")
+        for file in sorted(found, key=lambda file: file.relative_to(root).parts):
+            hidden = any(part.startswith(".") or part == "__pycache__" for part in file.relative_to(root).parts)
+            if not hidden and not file.name.startswith("test_") and file.name != "conftest.py":
+                yield file
+    if (root / "flows.py").is_file():
+        yield root / "flows.py"
+
+
+def _import(root: Path, file: Path) -> ModuleType | Finding:
+    path = file.relative_to(root)
+    parts = path.with_suffix("").parts
+    if not all(part.isidentifier() for part in parts):
+        hint = "use letters, digits and underscores in file and folder names"
+        return Finding(
+            "PULPO101", f"{path.as_posix()} has a name that Python cannot import", Source(path.as_posix(), 1), hint
+        )
+    module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+    try:
+        for depth in range(1, len(parts)):
+            _ensure_package(root, parts[:depth])
+        imported = importlib.import_module(module)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - user code may raise anything; all of it is reported
+        return _import_finding(root, path, error)
+    vars(imported).setdefault(_STAMP, _stamp(file))
+    return imported
+
+
+def _ensure_package(root: Path, parts: tuple[str, ...]) -> None:
+    """Make a folder without `__init__.py` a package of this project, whatever else on the path has its name."""
+    name, folder = ".".join(parts), root.joinpath(*parts)
+    if name in sys.modules or (folder / "__init__.py").exists():
+        return
+    spec = ImportSpec(name, None, is_package=True)
+    spec.submodule_search_locations = [str(folder)]
+    sys.modules[name] = package = importlib.util.module_from_spec(spec)
+    if len(parts) > 1:
+        setattr(sys.modules[".".join(parts[:-1])], parts[-1], package)
+
+
+def _import_finding(root: Path, path: PurePosixPath | Path, error: BaseException) -> Finding:
+    source, reason = Source(path.as_posix(), 1), f"{type(error).__name__}: {error}"
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if _is_own(root, frame.f_code.co_filename):
+            source = Source(Path(frame.f_code.co_filename).relative_to(root).as_posix(), line)
+    if isinstance(error, SyntaxError) and error.filename and _is_own(root, error.filename):
+        source = Source(Path(error.filename).relative_to(root).as_posix(), error.lineno or 1)
+        reason = f"{type(error).__name__}: {error.msg}"
+    hint = None
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        top = error.name.partition(".")[0]
+        hint = f"is there a file for {error.name}?" if top in OWNED else f"is {top} installed in this environment?"
+    reason = reason.partition("\n")[0].rstrip(": ")
+    return Finding("PULPO101", f"{source.file} does not import: {reason}", source, hint)
+
+
+def _is_own(root: Path, file: str) -> bool:
+    """Whether a file is the project's, rather than of an environment that lies inside its folder."""
+    path = Path(file)
+    if not path.is_relative_to(root):
+        return False
+    return not any(part.startswith(".") or part == "site-packages" for part in path.relative_to(root).parts)
+
+
+def _enter(root: Path) -> None:
+    """Put the root first on the path, and forget modules of other projects or of files that changed since."""
+    own: list[str] = []
+    foreign: list[str] = []
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in OWNED:
+            (own if _lies_in(root, module) else foreign).append(name)
+    if any(_changed(sys.modules[name]) for name in own):
+        foreign += own
+    for name in foreign:
+        del sys.modules[name]
+    path = str(root)
+    if path in sys.path:
+        sys.path.remove(path)
+    sys.path.insert(0, path)
+    importlib.invalidate_caches()
+
+
+def _lies_in(root: Path, module: ModuleType) -> bool:
+    file = getattr(module, "__file__", None)
+    places = [file] if file else list(getattr(module, "__path__", ()))
+    return bool(places) and all(Path(place).resolve().is_relative_to(root) for place in places)
+
+
+def _changed(module: ModuleType) -> bool:
+    stamp, file = vars(module).get(_STAMP), getattr(module, "__file__", None)
+    return stamp is not None and (file is None or not Path(file).exists() or _stamp(Path(file)) != stamp)
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    state = file.stat()
+    return state.st_mtime_ns, state.st_size
+
+
+@contextmanager
+def _no_bytecode() -> Iterator[None]:
+    """Checking a project writes nothing into it."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
+
+
+def _relative(root: Path, source: Source | None) -> Source | None:
+    if source is None or not Path(source.file).is_relative_to(root):
+        return source
+    return replace(source, file=Path(source.file).relative_to(root).as_posix())
+
+
+def _located(root: Path, spec: Any) -> Any:
+    """The same description with its file relative to the root, on the object that carries it too."""
+    located = replace(spec, source=_relative(root, spec.source))
+    if isinstance(spec, ModelSpec):
+        spec.cls.__pulpo__ = located  # type: ignore[attr-defined]  # @datamodel takes nothing but models
+    elif isinstance(spec, OperationSpec):
+        spec.function.__dict__[SPEC] = located
+    return located
+
+
+def _of(kind: type[_D], declared: Iterable[Any]) -> tuple[_D, ...]:
+    """The declarations of a kind by file path, then line (then as written)."""
+    found = [spec for spec in declared if isinstance(spec, kind)]
+    return tuple(
+        sorted(
+            found,
+            key=lambda spec: (PurePosixPath(spec.source.file).parts, spec.source.line) if spec.source else ((), 0),
+        )
+    )
