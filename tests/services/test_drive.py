@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 import urllib.request
+from pathlib import Path
 
 import psutil
 import pytest
@@ -135,7 +136,7 @@ def test_down_ends_orphans(root):
 
 
 def test_a_service_that_ends_at_once_fails_the_up(root):
-    """PULPO702 with what the service said last; the healthy ones are stopped again, well before the patience is over."""
+    """PULPO702 with what the service said last; the healthy ones are stopped again, long before the patience ends."""
     with pytest.raises(PulpoError) as failed:
         drive.up(root, (echo("gateway", own=False), echo("api", "--die")))
     assert failed.value.code == "PULPO702"
@@ -227,14 +228,14 @@ def test_a_project_in_a_long_path_with_odd_signs_runs(root):
         assert len(socket) < 100
     finally:
         drive.down(deep)
-    assert not os.path.exists(os.path.dirname(socket))
+    assert not Path(socket).parent.exists()
     assert processes.of_project(deep) == []
 
 
 def test_a_service_without_a_port_is_healthy_while_it_lives(root):
     """It has no address to ask, so living for a moment is enough."""
     plan = echo("api")
-    worker = type(plan)("worker-1", plan.command[:2] + (str(free_port()),))
+    worker = type(plan)("worker-1", (*plan.command[:2], str(free_port())))
     status = drive.up(root, (plan, worker))
     assert status.healthy
     assert status.services[1].url is None

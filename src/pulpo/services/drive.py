@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import tempfile
 import time
@@ -20,7 +19,7 @@ from pulpo.settings import STATE
 
 START_PATIENCE = 30.0
 """Seconds that the services have to become healthy."""
-STOP_PATIENCE = 9.0
+STOP_PATIENCE = 8.7
 """Seconds that everything has to end by itself."""
 
 ServiceState: TypeAlias = Literal["healthy", "starting", "unhealthy", "restarting", "stopped"]
@@ -104,7 +103,7 @@ def down(root: Path) -> Stopped | None:
         if kept is None:
             found = len(processes.of_project(root))
             return Stopped(killed=_clean(root)) if found else None
-        return Stopped(tuple(service.name for service in kept.services), _stop(root, kept))
+        return Stopped(tuple(service.name for service in kept.services), _stop(root, Path(kept.socket)))
 
 
 def status(root: Path) -> ProjectStatus:
@@ -139,10 +138,7 @@ def _start(root: Path, plans: tuple[ServicePlan, ...], report: Report, patience:
         _wait(root, plans, socket, seen, report, patience)
         record.write(root, kept)
     except BaseException:
-        with contextlib.suppress(OSError):
-            supervisor.shut_down(socket)
-        _clean(root, patience=STOP_PATIENCE)
-        _discard(socket)
+        _stop(root, socket)
         raise
     return status(root)
 
@@ -206,16 +202,17 @@ def _states(socket: Path) -> dict[str, ProcessState]:
         return {}
 
 
-def _stop(root: Path, kept: RunRecord) -> int:
-    """Stop a running project; returns how many processes had to be killed."""
-    socket = Path(kept.socket)
+def _stop(root: Path, socket: Path) -> int:
+    """Stop what runs under the supervisor, and it; returns how many processes had to be killed or ended one by one."""
+    pid = supervisor.read_pid(root)
     deadline = time.monotonic() + STOP_PATIENCE
     try:
         supervisor.shut_down(socket)
-    except OSError:  # it hangs or its socket is gone: its processes are ended one by one
+    except OSError:  # it hangs, or its socket is gone
         killed = _clean(root)
     else:
-        while processes.alive(kept.pid) and time.monotonic() < deadline:
+        while pid is not None and processes.alive(pid) and time.monotonic() < deadline:
+            supervisor.nudge(socket)
             time.sleep(0.05)
         killed = _clean(root, patience=0.5)
     _discard(socket)

@@ -18,42 +18,49 @@ def size(file: Path) -> int:
         return 0
 
 
-def last_lines(file: Path, count: int, *, since: int = 0) -> list[str]:
-    """The file's last lines, of those after the byte `since` (of all, where the file has been rotated since)."""
-    end = size(file)
-    if end == 0:
-        return []
+def last_lines(file: Path, count: int, *, since: int = 0, until: int | None = None) -> list[str]:
+    """The file's last lines between two places, in bytes (from the start, where it has been rotated since)."""
+    end = size(file) if until is None else until
     begin = max(since if since <= end else 0, end - _LONGEST_TAIL)
-    with file.open("rb") as stream:
-        stream.seek(begin)
-        return [_text(line) for line in deque(stream, maxlen=count)]
-
-
-def follow(
-    files: Mapping[str, Path], *, until: Callable[[], bool] = lambda: False, pause: float = 0.2
-) -> Iterator[tuple[str, str]]:
-    """(name, line) for each whole line that is written to the files from now on, through rotation, until `until()`."""
-    places = {name: size(file) for name, file in files.items()}
-    while not until():
-        quiet = True
-        for name, file in files.items():
-            if size(file) < places[name]:
-                places[name] = 0
-            for line in _whole_lines(file, places[name]):
-                quiet = False
-                places[name] += len(line)
-                yield name, _text(line)
-        if quiet:
-            time.sleep(pause)
-
-
-def _whole_lines(file: Path, begin: int) -> list[bytes]:
-    if size(file) <= begin:
+    if begin >= end:
         return []
     with file.open("rb") as stream:
         stream.seek(begin)
-        lines = stream.readlines(_LONGEST_TAIL)
-    return [line for line in lines if line.endswith(b"\n")]
+        text = stream.read(end - begin)
+    return [_text(line) for line in deque(text.splitlines(), maxlen=count)]
+
+
+class Follow:
+    """The whole lines that are written to files from now on, through their rotation."""
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        self._files = dict(files)
+        self._places = {name: size(file) for name, file in files.items()}
+
+    def place(self, name: str) -> int:
+        """Up to which byte a file has been seen."""
+        return self._places[name]
+
+    def lines(self, *, until: Callable[[], bool] = lambda: False, pause: float = 0.2) -> Iterator[tuple[str, str]]:
+        """(name, line) as they come, until `until()`; looks again after `pause` seconds of quiet."""
+        while not until():
+            fresh = [(name, line) for name in self._files for line in self._read(name)]
+            yield from fresh
+            if not fresh:
+                time.sleep(pause)
+
+    def _read(self, name: str) -> list[str]:
+        file, place = self._files[name], self._places[name]
+        length = size(file)
+        if length < place:
+            place = 0
+        if length == place:
+            return []
+        with file.open("rb") as stream:
+            stream.seek(place)
+            lines = [line for line in stream.readlines(_LONGEST_TAIL) if line.endswith(b"\n")]
+        self._places[name] = place + sum(len(line) for line in lines)
+        return [_text(line) for line in lines]
 
 
 def _text(line: bytes) -> str:

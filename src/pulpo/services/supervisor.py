@@ -6,6 +6,7 @@ that belongs to the user alone.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import resource
@@ -23,7 +24,7 @@ from typing import Any
 
 from pulpo.errors import PulpoError
 from pulpo.services.plan import ServicePlan
-from pulpo.services.processes import MARK, alive, mark
+from pulpo.services.processes import MARK, belongs, mark
 from pulpo.settings import STATE
 
 LOGS = f"{STATE}/logs"
@@ -123,7 +124,7 @@ def start(root: Path, plans: Iterable[ServicePlan], socket: Path) -> int:
     except subprocess.TimeoutExpired:
         raise _did_not_start("it did not answer in time") from None
     if done.returncode != 0:
-        raise _did_not_start((done.stderr or done.stdout).strip().splitlines()[-1:] or "no reason given")
+        raise _did_not_start((done.stderr or done.stdout).strip().splitlines()[-1:] or "it gave no reason")
     return _wait_for_pid(root, socket)
 
 
@@ -145,18 +146,32 @@ def shut_down(socket: Path) -> None:
     _call(socket, "supervisor.shutdown")
 
 
+def read_pid(root: Path) -> int | None:
+    """The supervisor's process id, or None where none lives."""
+    try:
+        pid = int((root / PID_FILE).read_text())
+    except (OSError, ValueError):
+        return None
+    return pid if belongs(pid, root) else None
+
+
+def nudge(socket: Path) -> None:
+    """Have the supervisor look after its processes now: left alone it does so once a second."""
+    with contextlib.suppress(OSError):  # it is gone, or about to be
+        _call(socket, "supervisor.getState")
+
+
 def _wait_for_pid(root: Path, socket: Path) -> int:
     deadline = time.monotonic() + _START_PATIENCE
     while time.monotonic() < deadline:
         try:
-            pid = int((root / PID_FILE).read_text())
             processes(socket)
-        except (OSError, ValueError):
+        except OSError:
             time.sleep(0.02)
             continue
-        if alive(pid):
+        pid = read_pid(root)
+        if pid is not None:
             return pid
-        break
     raise _did_not_start("it ended at once")
 
 

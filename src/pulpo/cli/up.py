@@ -1,0 +1,64 @@
+"""`pulpo up`: start the project's services and wait until they are healthy."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pulpo import settings as project_settings
+from pulpo.cli.status import show
+from pulpo.errors import PulpoError
+from pulpo.services import drive, sample
+from pulpo.services.plan import services
+
+_APPLICATION = "generated/application.py"
+
+
+def up(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+    """Start the project's services and wait until they are healthy.
+
+    Compiles a project that never was, and loads its sample data into a new database.
+    """
+    began = time.monotonic()
+    root = project_settings.find_root(Path.cwd())
+    settings = project_settings.load(root)
+
+    def report(line: str) -> None:
+        if not as_json:
+            typer.echo(f"  {line}")
+
+    def prepare() -> None:
+        if not (root / _APPLICATION).exists():
+            report("compiling, for the first time")
+            _run(root, "PULPO802", "compile")
+        if sample.is_due(root, settings):
+            report("loading sample data")
+            _run(root, "PULPO702", "db", "seed", "--local")
+            sample.done(root, settings)
+
+    try:
+        status = drive.up(root, services(settings), prepare=prepare, report=report)
+    except PulpoError as error:
+        if error.code == "PULPO703" and not as_json and drive.status(root).running:
+            typer.echo(show(drive.status(root)))
+        raise
+    if as_json:
+        typer.echo(json.dumps(asdict(status)))
+        return
+    typer.echo(f"\n{show(status)}\n\nup in {time.monotonic() - began:.1f} s; `pulpo down` stops it")
+
+
+def _run(root: Path, code: str, *arguments: str) -> None:
+    """A command of Pulpo's in a process of its own: the user's modules stay out of this one."""
+    command = [sys.executable, "-m", "pulpo.cli.main", *arguments]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)  # noqa: S603 - a fixed command
+    if done.returncode != 0:
+        said = (done.stderr.strip() or done.stdout.strip()).replace("\n", "\n  | ")
+        raise PulpoError(code, f"`pulpo {' '.join(arguments)}` ended with exit code {done.returncode}:\n  | {said}")

@@ -1,0 +1,112 @@
+"""Whether this machine and a project's set-up are sound: a flat list of examinations, each with its finding."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from pulpo.errors import PulpoError
+from pulpo.services import drive, ports, sample
+from pulpo.services.plan import services
+from pulpo.settings import Settings
+
+Level: TypeAlias = Literal["ok", "warn", "fail"]
+
+_PYTHON = (3, 11)
+_SQLITE = (3, 51, 3)
+_SQLITE_MAGIC = b"SQLite format 3\0"
+_MEGABYTE = 1_000_000
+_LITTLE_ROOM, _NO_ROOM = 1_000 * _MEGABYTE, 100 * _MEGABYTE
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What was looked at, how it is, and what to do about it."""
+
+    level: Level
+    what: str
+    advice: str = ""
+
+
+def examine(root: Path, settings: Settings) -> tuple[Examined, ...]:
+    """All there is to say about the machine and the project's services, database and disk."""
+    examinations: tuple[Callable[[Path, Settings], list[Examined]], ...] = (
+        _python,
+        _sqlite,
+        _services,
+        _database,
+        _disk,
+    )
+    return tuple(result for look in examinations for result in look(root, settings))
+
+
+def _python(_root: Path, _settings: Settings) -> list[Examined]:
+    what = f"Python {platform.python_version()} ({sys.executable})"
+    return [Examined("ok", what) if sys.version_info >= _PYTHON else Examined("fail", what, "use Python 3.11 or newer")]
+
+
+def _sqlite(_root: Path, _settings: Settings) -> list[Examined]:
+    import apsw  # noqa: PLC0415 - loaded by the one command that asks
+
+    version = apsw.sqlite_lib_version()
+    sound = tuple(int(part) for part in version.split(".")[:3]) >= _SQLITE
+    advice = "" if sound else "reinstall apsw: its SQLite must be 3.51.3 or newer, older ones can lose data in WAL mode"
+    return [Examined("ok" if sound else "fail", f"SQLite {version} (in apsw {apsw.apsw_version()})", advice)]
+
+
+def _services(root: Path, settings: Settings) -> list[Examined]:
+    try:
+        plans = services(settings)
+    except PulpoError as error:
+        return [Examined("fail", error.detail, error.hint or "")]
+    status = drive.status(root)
+    if status.running:
+        return [
+            Examined("ok", f"{each.name} is healthy{f' at {each.url}' if each.url else ''}")
+            if each.state == "healthy"
+            else Examined("fail", f"{each.name} is {each.state}: {each.detail}", f"pulpo logs {each.name}")
+            for each in status.services
+        ]
+    found = [Examined("ok", "the project is not running")]
+    if status.leftovers:
+        ids = ", ".join(str(pid) for pid in status.leftovers)
+        found = [Examined("warn", f"an earlier run left processes behind: {ids}", "pulpo down ends them")]
+    for plan in plans:
+        if plan.port is None:
+            continue
+        if not ports.is_taken(plan.host, plan.port):
+            found.append(Examined("ok", f"port {plan.port} for {plan.name} is free"))
+        elif not status.leftovers:
+            taken = ports.taken(plan, plan.port, ports.holder(plan.port))
+            found.append(Examined("fail", taken.detail, taken.hint or ""))
+    return found
+
+
+def _database(root: Path, settings: Settings) -> list[Examined]:
+    from pulpo.store.sqlite_schema import APPLICATION_ID  # noqa: PLC0415 - loaded by the one command that asks
+
+    file = sample.database_file(root, settings)
+    if file is None:
+        return [Examined("warn", "the database is not a SQLite file: it was not looked at")]
+    if not file.exists():
+        return [Examined("ok", f"the database {file.name} is not there yet: the first start makes it")]
+    with file.open("rb") as stream:
+        header = stream.read(100)
+    # The file's format: a magic string first, the application's id at byte 68.
+    ours = header.startswith(_SQLITE_MAGIC) and int.from_bytes(header[68:72], "big") == APPLICATION_ID
+    if ours:
+        return [Examined("ok", f"the database {file.name} is Pulpo's ({file.stat().st_size / _MEGABYTE:.1f} MB)")]
+    return [Examined("fail", f"the file {file} is not a Pulpo database", "move it away, or set PULPO_DATABASE_URL")]
+
+
+def _disk(root: Path, _settings: Settings) -> list[Examined]:
+    free = shutil.disk_usage(root).free
+    what = f"{free / 1_000 / _MEGABYTE:.1f} GB of disk are free"
+    if free < _NO_ROOM:
+        return [Examined("fail", what, "make room: without it orders are refused")]
+    return [Examined("warn", what, "make room soon") if free < _LITTLE_ROOM else Examined("ok", what)]
