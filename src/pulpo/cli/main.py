@@ -30,7 +30,7 @@ class Commands(LazyGroup):
         self.own = project_entries(index) if index else {}
         super().__init__({**self.own, **builtin.entries()}, **attrs)
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - Typer calls it so
         """The project's commands apart from Pulpo's."""
         sections = {"Commands": builtin.entries(), "Commands of this project": self.own}
         for title, entries in sections.items():
@@ -92,7 +92,7 @@ def show_error(error: PulpoError, *, as_json: bool) -> None:
         typer.echo(json.dumps(problem, ensure_ascii=False))
         return
     typer.echo(error, err=True)
-    for invalid in error.errors:
+    for invalid in (each for each in error.errors if each.message != error.detail):
         typer.echo(f"  field {invalid.pointer or '/'}  {invalid.message}", err=True)
 
 

@@ -1,6 +1,6 @@
 """Where a command does its work: the running API, or the application in this process.
 
-Importing this module is cheap (no Pydantic, no HTTP library), because every command does it.
+Importing this module is cheap (no Pydantic, no HTTP library, hence the late imports), because every command does it.
 """
 
 from __future__ import annotations
@@ -113,9 +113,11 @@ def running_api(root: Path) -> str | None:
     """The address of the project's API if `pulpo up` started it and it answers."""
     try:
         state = json.loads((root / RUN_FILE).read_text(encoding="utf-8"))
-        url, pid = str(state["api"]), int(state["pid"])
-        os.kill(pid, 0)
+        url = state["api"]
+        os.kill(int(state["pid"]), 0)
     except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if not isinstance(url, str):
         return None
     try:
         RemoteApi(url, connect_seconds=_ALIVE_SECONDS).request("GET", "/livez", timeout=_ALIVE_SECONDS)
@@ -198,7 +200,7 @@ class RemoteApi:
         Raises:
             PulpoError: PULPO803, the API cannot be reached; else what it answered.
         """
-        from http.client import HTTPException
+        from http.client import HTTPException  # noqa: PLC0415
 
         connection = self._connection()
         try:
@@ -226,7 +228,7 @@ class RemoteApi:
         return json.loads(self.request(method, path, body, headers)[0])
 
     def _connection(self) -> HTTPConnection:
-        from http.client import HTTPConnection, HTTPSConnection
+        from http.client import HTTPConnection, HTTPSConnection  # noqa: PLC0415
 
         kind = HTTPSConnection if self._parts.scheme == "https" else HTTPConnection
         return kind(str(self._parts.hostname), self._parts.port, timeout=self._connect_seconds)
@@ -264,14 +266,14 @@ class InProcess:
 
     def call(self, operation: str, raw: str, key: str | None = None) -> Answer:
         """One operation, with its input as JSON text."""
-        from pulpo.runtime.context import Caller
+        from pulpo.runtime.context import Caller  # noqa: PLC0415
 
         outcome = self._do(self.application.call(operation, raw, caller=Caller(), key=key))
         return Answer(outcome.output, outcome.already, outcome.replayed, outcome.run)
 
     def start_run(self, flow: str, raw: str, key: str | None = None) -> Json:
         """A new run of a flow: its document."""
-        from pulpo.runtime.context import Caller
+        from pulpo.runtime.context import Caller  # noqa: PLC0415
 
         return self._do(self.application.engine.start_run(flow, raw, caller=Caller(), key=key))
 
@@ -281,7 +283,7 @@ class InProcess:
 
     def runs(self, filters: Mapping[str, str], limit: int) -> list[Json]:
         """The newest runs whose fields have these values."""
-        from pulpo.model.conditions import All, Compare
+        from pulpo.model.conditions import All, Compare  # noqa: PLC0415
 
         where = All(tuple(Compare(field, "eq", value) for field, value in filters.items())) if filters else None
         page = self._do(self.application.engine.runs(where=where, limit=limit, after=None))

@@ -1,0 +1,1 @@
+"""`pulpo compile`: the generated files."""

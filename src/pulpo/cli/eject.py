@@ -1,0 +1,1 @@
+"""`pulpo eject`: a generated file to edit."""
