@@ -33,7 +33,12 @@ def clock() -> str:
 def error_json(error: BaseException, step: str | None = None) -> dict[str, Json]:
     """An error as the journal keeps it: for people, without a stack trace."""
     if isinstance(error, PulpoError):
-        found: dict[str, Json] = {"code": error.code, "detail": error.detail, "hint": error.hint, "status": error.status}
+        found: dict[str, Json] = {
+            "code": error.code,
+            "detail": error.detail,
+            "hint": error.hint,
+            "status": error.status,
+        }
     else:
         found = {
             "code": "PULPO401",
@@ -115,6 +120,7 @@ class Run(_Entry):
     retried_by: str | None = None
     cancel_requested: bool = False
     reason: str | None = None
+    key: dict[str, str] | None = None
     wake_at: str | None = None
     created_at: str = field(default_factory=clock)
     updated_at: str = field(default_factory=clock)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pydantic_core
 
 from pulpo.errors import NotFound, PulpoError
-from pulpo.model.conditions import Condition, Compare, condition
+from pulpo.model.conditions import Compare, Condition, condition
 from pulpo.model.model import Model, now, timestamp
 from pulpo.spec import Json, ModelSpec, OperationSpec
 from pulpo.store.port import (
@@ -60,7 +60,6 @@ class Session:
         self._otherwise: dict[int, PulpoError] = {}
         self._whole: dict[tuple[str, str], int] = {}  # the last write of a document's whole text, if nothing came after
         self._events: list[dict[str, Json]] = []
-        self._touched: list[tuple[str, str]] = []
 
     # reading
 
@@ -191,18 +190,9 @@ class Session:
         """The error to raise for a failed commit: the write's own `otherwise`, if it has one."""
         return self._otherwise.get(error.index, error)
 
-    def landed(self, versions: tuple[int, ...]) -> list[list[Json]]:
-        """Note that what gathered was committed; gives `[model, id, version]` of each document written."""
-        touched = [
-            [event["model"], event["id"], versions[index]]
-            for index, event in zip(
-                (i for i, write in enumerate(self._writes) if not isinstance(write, Require)),
-                self._events,
-                strict=True,
-            )
-        ]
+    def landed(self) -> None:
+        """Note that what gathered was committed."""
         self._writes, self._otherwise, self._whole, self._events = [], {}, {}, []
-        return touched
 
     # inside
 

@@ -1,0 +1,142 @@
+"""Direct calls of one operation: the same validation, journal and events as a step of a flow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pydantic_core
+
+from pulpo.errors import NotReady, PulpoError
+from pulpo.model.model import new_id
+from pulpo.runtime import shapes
+from pulpo.runtime.context import Caller
+from pulpo.runtime.drive import Driver
+from pulpo.runtime.engine import single
+from pulpo.runtime.execution import Execution, Followup, Lost, Owner
+from pulpo.runtime.journal import Run, StepRun, clock, error_from, error_json, step_id
+from pulpo.runtime.keys import Answer, Key
+from pulpo.runtime.tables import STEPS
+from pulpo.spec import Json, OperationSpec
+from pulpo.store.port import Batch, Write, WriteFailed
+
+if TYPE_CHECKING:
+    from pulpo.runtime.application import Application
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What a call gave: its output as JSON text."""
+
+    output: str
+    already: bool
+    replayed: bool
+    run: str
+
+
+async def call(
+    app: Application, spec: OperationSpec, raw: bytes | str | Mapping[str, Json], caller: Caller, key: str | None
+) -> Called:
+    """Validate, look the key up, run, journal. Raises PulpoError."""
+    text = await _input(app, spec, raw)
+    claim = Key.of(caller, spec.name, key, text) if key is not None else None
+    if claim is not None and (answer := await claim.stored(app.store)) is not None:
+        return _replay(answer)
+    if not app.engine.worker.accepting:
+        raise PulpoError("PULPO612", "the server is stopping", headers={"Retry-After": "1"})
+    run = Run(
+        new_id("run"),
+        kind="operation",
+        name=spec.name,
+        input=text,
+        worker=app.engine.worker.id,
+        caller={"principal": caller.principal, "role": caller.role},
+        started_at=clock(),
+    )
+    step = StepRun(step_id(run.id, spec.name), run=run.id, operation=spec.name, input=text, started_at=clock())
+    work = _atomic if spec.atomic else _driven
+    try:
+        return await work(app, spec, run, step, claim)
+    except Lost:
+        # another request with the same key was faster
+        if claim is not None and (answer := await claim.stored(app.store)) is not None:
+            return _replay(answer)
+        raise PulpoError("PULPO409", f"run {run.id} was taken over by another worker") from None
+
+
+async def _input(app: Application, spec: OperationSpec, raw: bytes | str | Mapping[str, Json]) -> str:
+    text = shapes.text_of(raw)
+    if spec.input.cls is None:
+        return "{}"
+    value = shapes.parse(spec.input.cls, text)
+    await app.references.resolve(spec.input.fields, value)
+    return value.model_dump_json(exclude_unset=True)
+
+
+def _replay(answer: Answer) -> Called:
+    if answer.status >= 400:
+        raise error_from(answer.body)
+    return Called(pydantic_core.to_json(answer.body).decode(), already=False, replayed=True, run=answer.run or "")
+
+
+async def _atomic(app: Application, spec: OperationSpec, run: Run, step: StepRun, claim: Key | None) -> Called:
+    """Everything in one commit at the end: interrupted, it leaves nothing."""
+
+    def follow(done: StepRun, _alone: bool) -> Followup:
+        ended = copy(run)
+        ended.output = done.output
+        ended.end("completed")
+        writes: tuple[Write, ...] = (ended.insert(),)
+        if claim is not None:
+            output = pydantic_core.from_json(done.output or "null")
+            writes = (*writes, claim.answered(Answer(200, output, run.id), claimed=False))
+        return Followup(writes, (ended.event(),))
+
+    execution = Execution(
+        app.store,
+        app.settings,
+        spec,
+        step,
+        app.engine.caller_of(run),
+        None,
+        Owner(follow, cancel_runs=app.engine.cancel_live),
+        delay=app.engine.delay(spec.name),
+    )
+    try:
+        output = await execution.run()
+    except PulpoError as error:
+        step.state = "failed"
+        step.error = run.error = error_json(error, spec.name)
+        step.finished_at = clock()
+        run.end("failed")
+        await app.store.commit(Batch((run.insert(), step.insert()), (run.event(), step.event())))
+        raise
+    return Called(output, step.already, replayed=False, run=run.id)
+
+
+async def _driven(app: Application, spec: OperationSpec, run: Run, step: StepRun, claim: Key | None) -> Called:
+    """The intent first: interrupted, it is visible and resumed."""
+    writes: tuple[Write, ...] = (run.insert(), step.insert())
+    if claim is not None:
+        run.key = {"id": claim.id, "body": claim.body}
+        writes = (run.insert(), step.insert(), claim.running(run.id))
+    try:
+        await app.store.commit(Batch(writes, (run.event(), step.event())))
+    except WriteFailed as error:
+        raise Lost from error
+    driver = Driver(app.engine, run, single(spec), {spec.name: step})
+    driver.start()
+    await asyncio.shield(driver.done)
+    ended = driver.run
+    if not ended.ended:
+        current = await app.engine.run(run.id)
+        raise PulpoError("PULPO409", f"run {run.id} goes on elsewhere ({current['state']})", hint="look at the run")
+    if ended.state != "completed":
+        error = error_from(ended.error or {"code": "PULPO413", "detail": f"run {run.id} is {ended.state}"})
+        raise NotReady(error.code, error.detail, hint=error.hint) if step.waiting_since else error
+    record = await app.store.get(STEPS, step.id)
+    already = record is not None and StepRun.load(record).already
+    return Called(ended.output or "null", already, replayed=False, run=run.id)

@@ -1,0 +1,543 @@
+"""One run at work: a step starts as soon as the steps it needs are done; when one fails, what was done is undone.
+
+The driver holds a run that its worker owns. Everything it decides can be worked out again from the journal, so a driver
+that dies is replaced by one that reads the journal and goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import pydantic_core
+
+from pulpo.errors import NotReady, PulpoError
+from pulpo.model.model import now, timestamp
+from pulpo.runtime.execution import Execution, Followup, Lost, Owner
+from pulpo.runtime.journal import Run, State, StepRun, clock, error_json, step_id
+from pulpo.runtime.keys import Answer, Key
+from pulpo.runtime.undo import compensate, to_undo
+from pulpo.spec import FlowPlan, Json, Step
+from pulpo.store.port import Batch, Write, WriteFailed
+
+if TYPE_CHECKING:
+    from pulpo.runtime.engine import Engine
+
+log = logging.getLogger("pulpo.engine")
+
+Why: TypeAlias = Literal["error", "gate", "cancel"]
+END_OF: Mapping[Why, tuple[State, State]] = {  # why -> (nothing was to undo, everything was undone)
+    "error": ("failed", "compensated"),
+    "gate": ("stopped", "stopped"),
+    "cancel": ("cancelled", "cancelled"),
+}
+LONGEST_PAUSE = 60.0
+"""Seconds between two looks at something that is not ready yet, at most."""
+
+
+@dataclass(slots=True)
+class Ending:
+    """Why a run goes no further."""
+
+    why: Why
+    error: dict[str, Json] | None = None
+
+
+class Driver:
+    """Runs one run. `auto=False`: somebody else decides when each step starts (`step`), as Prefect does."""
+
+    def __init__(
+        self, engine: Engine, run: Run, plan: FlowPlan, steps: Mapping[str, StepRun], *, auto: bool = True
+    ) -> None:
+        self.engine = engine
+        self.app = engine.application
+        self.run = run
+        self.plan = plan
+        self.steps = dict(steps)
+        self.auto = auto
+        self.ending: Ending | None = None
+        self.draining = False
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._input: dict[str, Json] = pydantic_core.from_json(run.input)
+        self._outputs: dict[str, Json] = {}
+        self._completed: set[str] = set()
+        self._active: dict[str, asyncio.Task[None]] = {}
+        self._executions: dict[str, Execution] = {}
+        self._plan_steps = {step.operation: step for step in plan.steps}
+        self._next: dict[str, list[Step]] = {step.operation: [] for step in plan.steps}
+        for step in plan.steps:
+            for need in step.needs:
+                self._next[need].append(step)
+        self._timers: list[asyncio.TimerHandle] = []
+        self._settling: asyncio.Task[None] | None = None
+
+    # beginning
+
+    @staticmethod
+    def first_steps(engine: Engine, run: Run, plan: FlowPlan) -> tuple[StepRun, ...]:
+        """The intents of the steps that need nothing, to be committed with the run itself."""
+        data = pydantic_core.from_json(run.input)
+        return tuple(
+            StepRun(
+                step_id(run.id, step.operation),
+                run=run.id,
+                operation=step.operation,
+                input=wired(step, data, {}),
+                token=run.token,
+                started_at=clock(),
+            )
+            for step in plan.steps
+            if not step.needs
+        )
+
+    def start(self) -> None:
+        """Go on from what the journal says."""
+        self.engine.driver_started(self)
+        for name, record in self.steps.items():
+            if record.kind == "step" and record.state == "completed":
+                self._completed.add(name)
+                self._outputs[name] = pydantic_core.from_json(record.output or "null")
+        if self.run.state == "compensating":
+            self.ending = Ending(_why(self.run), self.run.error)
+        elif self.run.cancel_requested:
+            self.ending = Ending("cancel")
+        else:
+            self._find_ending()
+        if self.ending is None and self.auto:
+            for step in self.plan.steps:
+                self._launch_if_ready(step)
+        self.settle()
+
+    def _find_ending(self) -> None:
+        for name, record in self.steps.items():
+            if record.kind == "step" and record.state == "failed":
+                self.ending = Ending("error", record.error)
+            step = self._plan_steps.get(name)
+            if step is not None and name in self._completed and self._stops(step, self._outputs[name]):
+                self.ending = self.ending or self._gate_ending(step)
+
+    # steps
+
+    def _launch_if_ready(self, step: Step) -> None:
+        name = step.operation
+        if name in self._completed or name in self._active or self.draining or self.ending is not None:
+            return
+        if all(need in self._completed for need in step.needs):
+            self._active[name] = asyncio.get_running_loop().create_task(self._perform(step))
+
+    async def step(self, operation: str) -> Json:
+        """Run one step now, or wait for it, or take its recorded result; its output. Raises what it failed with."""
+        step = self._plan_steps[operation]
+        if operation not in self._completed and operation not in self._active:
+            if self.ending is not None:
+                raise PulpoError("PULPO413", f"run {self.run.id} is ending")
+            self._active[operation] = asyncio.get_running_loop().create_task(self._perform(step))
+        if (task := self._active.get(operation)) is not None:
+            await asyncio.wait([task])
+        if operation in self._completed:
+            return self._outputs[operation]
+        record = self.steps.get(operation)
+        detail = (record.error if record else None) or {"code": "PULPO413", "detail": f"{operation} did not complete"}
+        raise PulpoError(detail["code"], detail["detail"], status=detail.get("status"))
+
+    async def _perform(self, step: Step) -> None:
+        name = step.operation
+        try:
+            await self._execute(step)
+        except Lost:
+            self.lose()
+        except PulpoError as error:
+            # the journal does not take what happened (no room, not reachable): it stays as it was and is tried again
+            log.error("step %s of run %s is not recorded: %s", name, self.run.id, error.detail)  # noqa: TRY400 - known
+            self._timers.append(asyncio.get_running_loop().call_later(1.0, self._launch_if_ready, step))
+        finally:
+            self._active.pop(name, None)
+            self._executions.pop(name, None)
+            self.settle()
+
+    async def _execute(self, step: Step) -> None:
+        name = step.operation
+        try:
+            spec = self.app.operation(name)
+            record = self.steps.get(name)
+            if record is None:
+                record = self._intend(step, self._outputs)
+                await self._commit_intent(record, atomic=spec.atomic)
+            elif record.state == "waiting" or (record.attempts and not spec.atomic):
+                record.state, record.wake_at = "running", None
+                await self.record([record])
+            if self.ending is not None:
+                record.state = "cancelled"
+                return
+            execution = Execution(
+                self.engine.store,
+                self.app.settings,
+                spec,
+                record,
+                self.engine.caller_of(self.run),
+                self.run.name if self.run.kind == "flow" else None,
+                Owner(self._follow, lambda: self.ending is not None, self.engine.cancel_live),
+                delay=self.engine.delay(name),
+            )
+            self._executions[name] = execution
+            await execution.run()
+        except Lost:
+            raise
+        except NotReady as error:
+            await self._wait(step, error)
+        except asyncio.CancelledError:
+            if self.ending is None and not self.draining:
+                raise
+            if (cancelled := self.steps.get(name)) is not None and self.ending is not None:
+                cancelled.state = "cancelled"
+        except Exception as error:  # noqa: BLE001 - whatever an operation raises ends its run, never the worker
+            await self._fail(step, error)
+
+    def _intend(self, step: Step, outputs: Mapping[str, Json]) -> StepRun:
+        record = self.steps[step.operation] = self._intent(step, outputs)
+        return record
+
+    def _intent(self, step: Step, outputs: Mapping[str, Json]) -> StepRun:
+        return StepRun(
+            step_id(self.run.id, step.operation),
+            run=self.run.id,
+            operation=step.operation,
+            input=wired(step, self._input, outputs),
+            token=self.run.token,
+            started_at=clock(),
+        )
+
+    async def _commit_intent(self, record: StepRun, *, atomic: bool) -> None:
+        batch = Batch((record.insert(),), (record.event(),))
+        if atomic:
+            # its result cannot land without this row, so nobody needs to wait for it
+            self.engine.in_background(self._lands(batch))
+            await asyncio.sleep(0)
+        else:
+            await self._lands(batch)
+
+    async def _lands(self, batch: Batch) -> None:
+        try:
+            await self.engine.store.commit(batch)
+        except WriteFailed as error:
+            self.lose()
+            raise Lost from error
+
+    def _follow(self, record: StepRun, alone: bool) -> Followup:
+        """What rides along with a step's result: the intents it makes possible, or the end of the run."""
+        name = record.operation
+        step = self._plan_steps[name]
+        output = pydantic_core.from_json(record.output or "null")
+        outputs = {**self._outputs, name: output}
+        stops = self._stops(step, output)
+        intents: list[StepRun] = []
+        ended: Run | None = None
+        if self.auto and self.ending is None and not (self.draining or stops or alone):
+            intents = [
+                self._intent(later, outputs)
+                for later in self._next[name]
+                if later.operation not in self.steps
+                and all(need in self._completed for need in later.needs if need != name)
+            ]
+            if len(self._completed) + 1 == len(self._plan_steps):
+                ended = self._ended(outputs)
+
+        def landed() -> None:
+            self._completed.add(name)
+            self._outputs[name] = output
+            if ended is not None:
+                self.run = ended
+            for intent in intents:
+                self.steps[intent.operation] = intent
+            if stops:
+                self.stop(self._gate_ending(step))
+            elif self.auto:
+                for later in self._next[name]:
+                    self._launch_if_ready(later)
+
+        writes: tuple[Write, ...] = tuple(intent.insert() for intent in intents)
+        events: tuple[Mapping[str, Json], ...] = tuple(intent.event() for intent in intents)
+        if ended is not None:
+            writes = (*writes, ended.replace(), *self._key_writes(ended, record))
+            events = (*events, ended.event())
+        return Followup(writes, events, separable=bool(writes), landed=landed)
+
+    def _key_writes(self, run: Run, record: StepRun | None) -> tuple[Write, ...]:
+        """A direct call's idempotency key gets its answer in the commit that ends the run."""
+        if run.key is None:
+            return ()
+        key = Key(run.key["id"], run.key["body"])
+        if run.state == "completed":
+            return (key.answered(Answer(200, pydantic_core.from_json(run.output or "null"), run.id), claimed=True),)
+        if run.error is not None and run.error.get("status", 500) < 500 and record is not None and record.touched:
+            return (key.answered(Answer(run.error["status"], run.error, run.id), claimed=True),)
+        return (key.released(),)
+
+    def _ended(self, outputs: Mapping[str, Json]) -> Run:
+        run = copy(self.run)
+        run.end("completed")
+        run.error = None
+        if run.kind == "operation":
+            result: Json = outputs[run.name]
+        else:
+            result = {
+                step.operation: outputs[step.operation] for step in self.plan.steps if not self._next[step.operation]
+            }
+        run.output = pydantic_core.to_json(result).decode()
+        return run
+
+    def _stops(self, step: Step, output: Json) -> bool:
+        return (
+            step.gate is not None
+            and self.run.kind == "flow"
+            and isinstance(output, dict)
+            and output.get(step.gate) is False
+        )
+
+    def _gate_ending(self, step: Step) -> Ending:
+        detail = f"{step.operation} answered {step.gate} = false"
+        error = PulpoError("PULPO416", detail, hint="its output says why")
+        return Ending("gate", error_json(error, step.operation))
+
+    async def _fail(self, step: Step, error: BaseException) -> None:
+        record = self.steps.get(step.operation)
+        data = error_json(error, step.operation)
+        if record is not None:
+            definite = isinstance(error, PulpoError) and error.status < 500
+            record.state, record.error, record.finished_at = "failed", data, clock()
+            record.doubt = not definite and not step.atomic
+            await self.record([record])
+        else:
+            log.error("step %s of run %s could not begin: %s", step.operation, self.run.id, error)
+        self.stop(Ending("error", data))
+
+    async def _wait(self, step: Step, error: NotReady) -> None:
+        record = self.steps[step.operation]
+        record.waiting_since = record.waiting_since or clock()
+        waited = (now() - datetime.fromisoformat(record.waiting_since)).total_seconds()
+        if step.wait is not None and waited >= step.wait:
+            await self._fail(step, error)
+            return
+        if self.ending is not None:
+            record.state = "cancelled"
+            return
+        if self.run.kind == "operation":
+            await self._fail(step, error)
+            return
+        pause = min(LONGEST_PAUSE, max(1.0, waited))
+        record.state, record.error = "waiting", error_json(error, step.operation)
+        record.wake_at = timestamp(now() + timedelta(seconds=pause))
+        await self.record([record])
+        self._timers.append(asyncio.get_running_loop().call_later(pause, self._launch_if_ready, step))
+
+    # ending
+
+    def stop(self, ending: Ending) -> None:
+        """Start nothing new; atomic siblings are cancelled, others may end."""
+        if self.ending is not None or (ending.why == "cancel" and self._passed()):
+            return
+        self.ending = ending
+        if ending.why != "gate":
+            for name, task in list(self._active.items()):
+                execution = self._executions.get(name)
+                if execution is not None and execution.spec.atomic and not execution.committing:
+                    task.cancel()
+        self.settle()
+
+    def _passed(self) -> bool:
+        """Whether the point of no return lies behind, or all is done."""
+        return len(self._completed) == len(self._plan_steps) or any(
+            step.pivot and step.operation in self._completed for step in self.plan.steps
+        )
+
+    def lose(self) -> None:
+        """Let go: another worker has taken this run over."""
+        self.draining = True
+        for name, task in list(self._active.items()):
+            if task is not asyncio.current_task() and name in self._active:
+                task.cancel()
+        self._finish()
+
+    def settle(self) -> None:
+        """When nothing is at work: undo, wait, let go or be done."""
+        if self._active or self.done.done() or self._settling is not None:
+            return
+        if self.run.ended:
+            self._finish()
+        elif self.ending is not None or self.draining or (self.auto and not self._startable()):
+            self._settling = asyncio.get_running_loop().create_task(self._conclude())
+
+    def _startable(self) -> bool:
+        return any(
+            step.operation not in self._completed
+            and all(need in self._completed for need in step.needs)
+            and (step.operation not in self.steps or self.steps[step.operation].state != "waiting")
+            for step in self.plan.steps
+        )
+
+    async def _conclude(self) -> None:
+        try:
+            if self.draining:
+                await self.release(clock())
+            elif self.ending is not None:
+                await self._unwind(self.ending)
+            elif len(self._completed) == len(self._plan_steps):
+                ended = self._ended(self._outputs)
+                await self._commit_run(ended, more=self._key_writes(ended, None))
+            else:
+                wakes = [r.wake_at for r in self.steps.values() if r.state == "waiting" and r.wake_at]
+                await self.release(min(wakes, default=clock()), "waiting")
+        except Lost:
+            self.lose()
+        except PulpoError as error:
+            # the store does not take it now (no room, not reachable): the journal is as it was, so try again
+            log.error("run %s cannot be concluded yet: %s", self.run.id, error.detail)
+            self._timers.append(asyncio.get_running_loop().call_later(1.0, self._again))
+            return
+        self._settling = None
+        if self._active or self._startable_now():
+            return
+        self._finish()
+
+    def _startable_now(self) -> bool:
+        """Whether concluding found that the run goes on."""
+        return not self.run.ended and self.run.worker is not None and self.ending is None and not self.draining
+
+    def _again(self) -> None:
+        self._settling = None
+        self.settle()
+
+    async def release(self, wake_at: str, state: State | None = None) -> None:
+        """Hold the run no longer; it is looked at again at `wake_at`, by whoever is there."""
+        run = copy(self.run)
+        run.state = state or run.state
+        run.worker, run.wake_at = None, wake_at
+        await self._commit_run(run)
+
+    async def _unwind(self, ending: Ending) -> None:
+        if self.run.state != "compensating":
+            undo = to_undo(self.plan, self.steps) if self.run.kind == "flow" else ()
+            passed = self._passed()
+            run = copy(self.run)
+            if passed and ending.why == "cancel":
+                run.cancel_requested, run.state = False, "running"
+                await self._commit_run(run)
+                self.ending = None
+                for step in self.plan.steps:
+                    self._launch_if_ready(step)
+                return
+            run.error, run.reason = ending.error, ending.why
+            if passed:
+                run.incident = "it failed after its point of no return: it has to go forward"
+                run.end("failed")
+            elif not undo:
+                run.end(END_OF[ending.why][0])
+            else:
+                run.state = "compensating"
+                run.token += 1
+            stamped = [
+                copy(record) for record in self.steps.values() if record.kind == "step" and record.finished_at is None
+            ]
+            for record in stamped:
+                if record.state == "running":
+                    record.doubt = not self._plan_steps[record.operation].atomic
+                record.state, record.token, record.finished_at = "cancelled", run.token, clock()
+            failed_step = self.steps.get(run.name) if run.kind == "operation" else None
+            await self._commit_run(run, stamped, self._key_writes(run, failed_step) if run.ended else ())
+            self.steps.update({record.operation: record for record in stamped})
+            if run.ended:
+                return
+        finished = await compensate(self)
+        if finished:
+            run = copy(self.run)
+            failed = [
+                record for record in self.steps.values() if record.kind == "compensation" and record.state == "failed"
+            ]
+            if failed:
+                names = ", ".join(record.operation for record in failed)
+                run.incident = f"could not be undone: {names}"
+                run.end("failed")
+            else:
+                run.end(END_OF[ending.why][1])
+            await self._commit_run(run)
+
+    # the journal
+
+    async def record(self, records: list[StepRun]) -> None:
+        writes = tuple(record.replace() if record.version else record.insert() for record in records)
+        try:
+            await self.engine.store.commit(Batch(writes, tuple(record.event() for record in records)))
+        except WriteFailed as error:
+            raise Lost from error
+
+    async def _commit_run(self, run: Run, records: list[StepRun] | None = None, more: tuple[Write, ...] = ()) -> None:
+        """Store a changed copy of the run, and take it for the run once it has landed."""
+        records = records or []
+        steps = (record.replace() if record.version else record.insert() for record in records)
+        writes: tuple[Write, ...] = (run.replace(), *steps, *more)
+        events = (run.event(), *(record.event() for record in records))
+        try:
+            await self.engine.store.commit(Batch(writes, events))
+        except WriteFailed as error:
+            await self._overtaken(error)
+        else:
+            self.run = run
+
+    async def _overtaken(self, error: WriteFailed) -> None:
+        """The run's record has changed: somebody asked for a cancel, or took the run."""
+        record = await self.engine.store.get(Run.collection, self.run.id)
+        if record is None:
+            raise Lost from error
+        current = Run.load(record)
+        if current.token != self.run.token or current.worker != self.run.worker:
+            raise Lost from error
+        self.run = current
+        if current.cancel_requested and self.ending is None:
+            self.ending = Ending("cancel")
+        raise PulpoError("PULPO407", f"run {current.id} was changed meanwhile") from error
+
+    async def cancel(self) -> None:
+        """The run's record asks for a cancel: take note of it and stop."""
+        record = await self.engine.store.get(Run.collection, self.run.id)
+        if record is not None:
+            current = Run.load(record)
+            if current.token == self.run.token and current.worker == self.run.worker:
+                self.run = current
+                self.stop(Ending("cancel"))
+
+    def drain(self) -> None:
+        """Start nothing new and let go when what runs has ended."""
+        self.draining = True
+        self.settle()
+
+    def abandon(self) -> None:
+        """Cancel what runs: the time to end is over. What was not recorded runs again elsewhere."""
+        self.draining = True
+        for task in (*self._active.values(), *([self._settling] if self._settling else [])):
+            task.cancel()
+
+    def _finish(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        if not self.done.done():
+            self.done.set_result(None)
+            self.engine.driver_done(self)
+
+
+def wired(step: Step, data: Mapping[str, Json], outputs: Mapping[str, Json]) -> str:
+    """A step's input as JSON text, from the flow's input and earlier steps' outputs; what is missing is left out."""
+    found: dict[str, Json] = {}
+    for wire in step.wires:
+        source = data if wire.step is None else outputs.get(wire.step)
+        if isinstance(source, Mapping) and wire.source in source:
+            found[wire.field] = source[wire.source]
+    return pydantic_core.to_json(found).decode()
+
+
+def _why(run: Run) -> Why:
+    return run.reason if run.reason in ("error", "gate", "cancel") else "error"  # type: ignore[return-value]

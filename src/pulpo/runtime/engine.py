@@ -1,0 +1,496 @@
+"""The embedded engine: starts runs, holds those its worker owns, cancels, retries and wakes them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping
+from copy import copy
+from typing import TYPE_CHECKING, Any
+
+import pydantic_core
+
+from pulpo.errors import NotFound, PulpoError
+from pulpo.model.conditions import All, Compare, Condition
+from pulpo.model.model import new_id
+from pulpo.runtime import shapes
+from pulpo.runtime.context import Caller
+from pulpo.runtime.drive import Driver
+from pulpo.runtime.journal import END_STATES, Run, StepRun, clock, step_id
+from pulpo.runtime.keys import Answer, Key
+from pulpo.runtime.tables import PLANS, RUNS, STEPS
+from pulpo.runtime.workers import Worker
+from pulpo.spec import FlowPlan, Json, OperationSpec, Step
+from pulpo.store.port import Batch, Insert, Page, Query, Record, StaleVersion, Store, UniqueTaken, Write, WriteFailed
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from pulpo.runtime.application import Application
+
+log = logging.getLogger("pulpo.engine")
+
+POLL = 0.05
+"""Seconds between two looks at a run that another process executes."""
+
+
+class Engine:
+    """Runs plans in this process; several processes on one database share the work."""
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+        self.store: Store = application.store
+        self.worker = Worker(self)
+        self.drivers: dict[str, Driver] = {}
+        self._delays = _delays(application.settings.engine.delay)
+        self._inputs: dict[str, tuple[type[BaseModel], Any]] = {}
+        self._plans: dict[str, FlowPlan] = {plan.hash: plan for plan in application.plans.values()}
+        self._hashes = {flow: plan.hash for flow, plan in application.plans.items()}
+        self._background: set[asyncio.Task[None]] = set()
+
+    # life
+
+    async def start(self, *, execute: bool) -> None:
+        """Keep the plans, and with `execute` take on runs that nobody holds."""
+        for hash_, plan in self._plans.items():
+            if await self.store.get(PLANS, hash_) is None:
+                text = pydantic_core.to_json({"id": hash_, "version": 1, "plan": plan.as_json()}).decode()
+                try:
+                    await self.store.commit(Batch((Insert(PLANS, hash_, text),)))
+                except WriteFailed:
+                    log.debug("another process kept the plan %s first", hash_)
+        await self.worker.start(execute=execute)
+
+    async def stop(self, timeout: float) -> None:
+        """Let what runs come to the end of its steps, then let go of it; unfinished runs go on elsewhere."""
+        await self.worker.quiet()
+        drivers = list(self.drivers.values())
+        for driver in drivers:
+            driver.drain()
+        waiting = [driver.done for driver in drivers]
+        if waiting:
+            await asyncio.wait(waiting, timeout=timeout)
+        for driver in list(self.drivers.values()):
+            driver.abandon()
+        if waiting:
+            await asyncio.wait(waiting, timeout=1.0)
+        if self._background:
+            await asyncio.wait(self._background, timeout=1.0)
+        await self.worker.stop()
+
+    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something that nobody waits for; what it raises goes to the log."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background_done)
+
+    def _background_done(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("in the background: %s: %s", type(error).__name__, error)
+
+    # beginning a run
+
+    async def start_run(
+        self,
+        flow: str,
+        raw: bytes | str | Mapping[str, Json],
+        *,
+        caller: Caller,
+        key: str | None = None,
+        run_id: str | None = None,
+        retry_of: str | None = None,
+    ) -> Json:
+        """Begin a run of a flow, in this process unless it is full or only asks.
+
+        Returns:
+            The run's document; with an idempotency key that was used before, that of the run it began.
+        Raises:
+            NotFound: PULPO404, no such flow, or a reference to nothing.
+            PulpoError: PULPO601/602 the input, PULPO406 a live run for the same `one_per` value, PULPO410 the key.
+        """
+        plan, text, live = await self.prepare(flow, raw)
+        claim = Key.of(caller, f"flows/{flow}", key, text) if key else None
+        if claim is not None and (answer := await claim.stored(self.store)) is not None and answer.run:
+            return await self.run(answer.run)
+        run, steps = self._new(plan, text, live, caller, run_id, retry_of)
+        writes = [run.insert(), *(step.insert() for step in steps)]
+        if claim is not None:
+            writes.append(claim.answered(Answer(202, None, run.id), claimed=False))
+        if retry_of is not None:
+            writes.append(await self._retried_by(retry_of, run.id))
+        events = (run.event(), *(step.event() for step in steps))
+        try:
+            await self.store.commit(Batch(tuple(writes), events))
+        except UniqueTaken as taken:
+            raise await self._live_run(flow, plan, live) from taken
+        except WriteFailed:
+            if claim is not None and (answer := await claim.stored(self.store)) is not None and answer.run:
+                return await self.run(answer.run)
+            raise
+        if run.worker is not None:
+            Driver(self, run, plan, {step.operation: step for step in steps}).start()
+        else:
+            self.worker.kick()
+        return run.as_json()
+
+    async def prepare(self, flow: str, raw: bytes | str | Mapping[str, Json]) -> tuple[FlowPlan, str, str | None]:
+        """A flow's plan, its validated input as JSON text with references resolved, and its `one_per` value."""
+        plan = self.application.plans.get(flow)
+        if plan is None:
+            raise NotFound("flow", flow)
+        cls = self.input_of(flow)
+        value = shapes.parse(cls, shapes.text_of(raw))
+        await self.application.references.resolve(shapes.flow_references(plan, self.application.spec), value)
+        live = getattr(value, plan.one_per) if plan.one_per else None
+        return plan, value.model_dump_json(exclude_unset=True), None if live is None else str(live)
+
+    def input_of(self, flow: str) -> type[BaseModel]:
+        """The class of a flow's input."""
+        found = self._inputs.get(flow)
+        if found is None:
+            plan = self.application.plans[flow]
+            found = self._inputs[flow] = (shapes.flow_input(plan, self.application.spec), None)
+        return found[0]
+
+    def _new(
+        self, plan: FlowPlan, text: str, live: str | None, caller: Caller, run_id: str | None, retry_of: str | None
+    ) -> tuple[Run, tuple[StepRun, ...]]:
+        run = Run(
+            run_id or new_id("run"),
+            name=plan.flow,
+            input=text,
+            plan=self._hashes[plan.flow],
+            live=live,
+            caller={"principal": caller.principal, "role": caller.role},
+            retry_of=retry_of,
+        )
+        if not self.worker.takes(len(self.drivers)):
+            run.state, run.wake_at = "queued", clock()
+            return run, ()
+        run.worker, run.started_at = self.worker.id, clock()
+        return run, Driver.first_steps(self, run, plan)
+
+    async def _live_run(self, flow: str, plan: FlowPlan, live: str | None) -> PulpoError:
+        where = All((Compare("name", "eq", flow), Compare("live", "eq", live)))
+        page = await self.store.query(Query(RUNS, where, limit=1))
+        other = page.records[0].id if page.records else "another run"
+        return PulpoError(
+            "PULPO406",
+            f"{other} is a live run of {flow} for {plan.one_per} {live}",
+            hint=f"wait for it, or cancel it: pulpo runs cancel {other}",
+        )
+
+    async def _retried_by(self, old: str, new: str) -> Write:
+        run = await self._load(old)
+        run.retried_by = new
+        return run.replace()
+
+    async def attach(
+        self,
+        flow: str,
+        raw: bytes | str | Mapping[str, Json],
+        *,
+        run_id: str | None = None,
+        caller: Caller | None = None,
+    ) -> Attached:
+        """Hold a run whose steps somebody else starts one by one; a known `run_id` goes on from its journal."""
+        if run_id is not None and (record := await self.store.get(RUNS, run_id)) is not None:
+            driver = await self._claim(Run.load(record), auto=False)
+            if driver is None:
+                raise PulpoError("PULPO409", f"run {run_id} is held by another worker")
+            return Attached(driver)
+        plan, text, live = await self.prepare(flow, raw)
+        run, _ = self._new(plan, text, live, caller or Caller(), run_id, None)
+        run.worker, run.state, run.wake_at, run.started_at = self.worker.id, "running", None, clock()
+        try:
+            await self.store.commit(Batch((run.insert(),), (run.event(),)))
+        except UniqueTaken as taken:
+            raise await self._live_run(flow, plan, live) from taken
+        driver = Driver(self, run, plan, {}, auto=False)
+        self.driver_started(driver)
+        return Attached(driver)
+
+    # holding runs
+
+    def driver_started(self, driver: Driver) -> None:
+        """A driver holds its run from now on."""
+        self.drivers[driver.run.id] = driver
+
+    def driver_done(self, driver: Driver) -> None:
+        """A driver has let go of its run."""
+        if self.drivers.get(driver.run.id) is driver:
+            del self.drivers[driver.run.id]
+            self.worker.kick()
+
+    async def claim(self, record: Record) -> None:
+        """Take on a run that nobody holds, if nobody else is faster."""
+        run = Run.load(record)
+        if run.id not in self.drivers and not run.ended and run.worker is None:
+            await self._claim(run)
+
+    async def _claim(self, run: Run, *, auto: bool = True) -> Driver | None:
+        plan = await self._plan_of(run)
+        if plan is None:
+            run.incident = "the plan it began with is not known any more"
+            run.error = {"code": "PULPO414", "detail": run.incident, "hint": None, "status": 500, "step": None}
+            run.end("failed")
+            await self.store.commit(Batch((run.replace(),), (run.event(),)))
+            return None
+        claimed = copy(run)
+        claimed.worker, claimed.wake_at = self.worker.id, None
+        if claimed.state in ("queued", "waiting"):
+            claimed.state = "running"
+        claimed.started_at = claimed.started_at or clock()
+        try:
+            await self.store.commit(Batch((claimed.replace(),), (claimed.event(),)))
+        except StaleVersion:
+            return None
+        steps = await self.steps_of(run.id)
+        driver = Driver(self, claimed, plan, steps, auto=auto)
+        driver.start()
+        return driver
+
+    async def _plan_of(self, run: Run) -> FlowPlan | None:
+        if run.kind == "operation":
+            spec = self.application.operations.get(run.name)
+            return None if spec is None else single(spec)
+        if run.plan not in self._plans:
+            record = await self.store.get(PLANS, run.plan or "")
+            if record is None:
+                return None
+            self._plans[record.id] = FlowPlan.from_json(pydantic_core.from_json(record.json)["plan"])
+        return self._plans[run.plan or ""]
+
+    async def steps_of(self, run: str) -> dict[str, StepRun]:
+        """A run's steps by name (undoings after `~`), each in its newest generation."""
+        found: dict[str, StepRun] = {}
+        for record in await self._step_records(run):
+            step = StepRun.load(record)
+            name = f"~{step.of}" if step.kind == "compensation" else step.operation
+            if name not in found or found[name].generation < step.generation:
+                found[name] = step
+        return found
+
+    async def _step_records(self, run: str) -> list[Record]:
+        where = All((Compare("id", "gte", f"{run}:"), Compare("id", "lt", f"{run};")))
+        records: list[Record] = []
+        after = None
+        while True:
+            page = await self.store.query(Query(STEPS, where, limit=500, after=after))
+            records.extend(page.records)
+            after = page.cursor
+            if after is None:
+                return records
+
+    # asking
+
+    async def run(self, id: str) -> Json:
+        """A run's document with its steps in the order of the plan; those not begun are `queued` or `skipped`."""
+        run = await self._load(id)
+        steps = [StepRun.load(record).as_json() for record in await self._step_records(id)]
+        plan = await self._plan_of(run)
+        order = {step.operation: place for place, step in enumerate(plan.steps)} if plan else {}
+        begun = {step["operation"] for step in steps}
+        missing = [
+            {"operation": name, "kind": "step", "run": id, "state": "skipped" if run.ended else "queued"}
+            for name in order
+            if name not in begun
+        ]
+        steps.sort(key=lambda step: (step["kind"] != "step", step["created_at"] if step["kind"] != "step" else "",
+                                     order.get(step["operation"], 0), step["generation"]))  # fmt: skip
+        return {**run.as_json(), "steps": [*steps, *missing]}
+
+    async def runs(self, *, where: Condition | None = None, limit: int = 50, after: str | None = None) -> Page:
+        """A page of runs, the newest first."""
+        return await self.store.query(Query(RUNS, where, (("created_at", True),), limit, after))
+
+    async def finished(self, id: str, timeout: float | None = None) -> Json:
+        """Wait until a run is in an end state. Raises TimeoutError."""
+        async with asyncio.timeout(timeout):
+            while True:
+                driver = self.drivers.get(id)
+                if driver is not None:
+                    await asyncio.shield(driver.done)
+                record = await self.store.get(RUNS, id)
+                if record is None:
+                    raise NotFound("run", id)
+                if Run.load(record).ended:
+                    return await self.run(id)
+                if id not in self.drivers:
+                    await asyncio.sleep(POLL)
+
+    # a person's (or an operation's) wishes
+
+    async def cancel(self, id: str, *, reason: str = "") -> Json:
+        """Ask a run to stop and to undo what it did; the run's document as it is then.
+
+        Raises:
+            NotFound: PULPO404. PulpoError: PULPO407, it has ended or is past its point of no return.
+        """
+        for _ in range(20):
+            run = await self._load(id)
+            if run.ended or run.state == "compensating":
+                raise PulpoError(
+                    "PULPO407", f"run {id} is {run.state}", hint="only a run that goes on can be cancelled"
+                )
+            plan = await self._plan_of(run)
+            steps = await self.steps_of(id)
+            pivots = [step.operation for step in plan.steps if step.pivot] if plan else []
+            if any(name in steps and steps[name].state == "completed" for name in pivots):
+                raise PulpoError("PULPO407", f"run {id} is past its point of no return")
+            if run.cancel_requested:
+                return await self.run(id)
+            run.cancel_requested, run.state, run.wake_at = True, "cancelling", clock()
+            run.reason = reason or None
+            try:
+                await self.store.commit(Batch((run.replace(),), (run.event(),)))
+            except StaleVersion:
+                continue
+            driver = self.drivers.get(id)
+            if driver is not None:
+                await driver.cancel()
+            else:
+                self.worker.kick()
+            return await self.run(id)
+        raise PulpoError("PULPO408", f"run {id} kept changing", hint="try again")
+
+    async def cancel_live(self, value: str) -> None:
+        """Cancel the live runs that are `one_per` this value and wait for their end."""
+        page = await self.store.query(Query(RUNS, Compare("live", "eq", value), limit=20))
+        for record in page.records:
+            try:
+                await self.cancel(record.id)
+            except PulpoError as error:
+                current = await self._load(record.id)
+                if not current.ended and current.state != "compensating":
+                    raise error from None
+            await self.finished(record.id, timeout=60.0)
+
+    async def wake(self, id: str) -> Json:
+        """Try a waiting run now. Raises PulpoError PULPO407 where it is not waiting."""
+        run = await self._load(id)
+        if run.worker is not None or run.ended:
+            raise PulpoError("PULPO407", f"run {id} is {run.state}, not waiting")
+        run.wake_at = clock()
+        await self.store.commit(Batch((run.replace(),), (run.event(),)))
+        self.worker.kick()
+        return await self.run(id)
+
+    async def retry(self, id: str, *, raw: bytes | str | Mapping[str, Json] | None = None) -> Json:
+        """Go on with a run that failed: in place, or, where it was undone or the input is edited, by a new run.
+
+        In place, a step that was definitely refused begins a new generation (a new key); one whose outcome is in doubt
+        keeps its own.
+        """
+        run = await self._load(id)
+        caller = self.caller_of(run)
+        if not run.ended or run.state == "completed":
+            raise PulpoError("PULPO407", f"run {id} is {run.state}", hint="only a run that failed can be retried")
+        if run.retried_by is not None:
+            raise PulpoError("PULPO407", f"run {id} was retried already, by {run.retried_by}")
+        steps = await self.steps_of(id)
+        undone = any(step.kind == "compensation" for step in steps.values())
+        if run.kind == "operation":
+            if run.state != "failed":
+                raise PulpoError("PULPO407", f"run {id} is {run.state}")
+            outcome = await self.application.call(run.name, raw if raw is not None else run.input, caller=caller)
+            return await self.run(outcome.run)
+        if raw is not None or undone or run.state != "failed":
+            return await self.start_run(run.name, raw if raw is not None else run.input, caller=caller, retry_of=run.id)
+        return await self._resume(run, steps)
+
+    async def _resume(self, run: Run, steps: dict[str, StepRun]) -> Json:
+        plan = await self._plan_of(run)
+        if plan is None:
+            raise PulpoError("PULPO414", f"the plan that run {run.id} began with is not known any more")
+        writes: list[Write] = []
+        for step in steps.values():
+            if step.state == "completed" or step.kind == "compensation":
+                continue
+            if step.doubt or step.state == "running":
+                step.state, step.finished_at, step.token = "running", None, run.token + 1
+                writes.append(step.replace())
+            else:
+                again = StepRun(
+                    step_id(run.id, step.operation, step.generation + 1),
+                    run=run.id,
+                    operation=step.operation,
+                    generation=step.generation + 1,
+                    input=step.input,
+                    token=run.token + 1,
+                )
+                writes.append(again.insert())
+        run.state, run.error, run.incident, run.reason, run.finished_at = "queued", None, None, None, None
+        run.token, run.worker, run.wake_at, run.cancel_requested = run.token + 1, None, clock(), False
+        if plan.one_per:
+            run.live = pydantic_core.from_json(run.input).get(plan.one_per)
+        try:
+            await self.store.commit(Batch((run.replace(), *writes), (run.event(),)))
+        except UniqueTaken as taken:
+            raise await self._live_run(run.name, plan, run.live) from taken
+        self.worker.kick()
+        return await self.run(run.id)
+
+    # what drivers ask
+
+    def caller_of(self, run: Run) -> Caller:
+        """Who began a run."""
+        return Caller(run.caller.get("principal", "local"), run.caller.get("role", "admin"))
+
+    def delay(self, operation: str) -> float:
+        """Seconds that are added to an operation, to show a plan's shape."""
+        if not self._delays:
+            return 0.0
+        short = operation.rpartition(".")[2]
+        return self._delays.get(operation, self._delays.get(short, self._delays.get("all", 0.0)))
+
+    async def _load(self, id: str) -> Run:
+        record = await self.store.get(RUNS, id)
+        if record is None:
+            raise NotFound("run", id)
+        return Run.load(record)
+
+
+class Attached:
+    """A run whose steps somebody else starts, one by one or side by side."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self.id = driver.run.id
+
+    async def step(self, operation: str) -> Json:
+        """Run a step, or take its recorded result; its output. Raises what it failed with."""
+        return await self._driver.step(operation)
+
+    async def finish(self) -> Json:
+        """Conclude: completed when every step is, undone when one failed; the run's document."""
+        self._driver.auto = True
+        self._driver.settle()
+        await asyncio.shield(self._driver.done)
+        return await self._driver.engine.run(self.id)
+
+
+def single(spec: OperationSpec) -> FlowPlan:
+    """The plan of a direct call: one step that takes the whole input."""
+    from pulpo.spec import Wire  # noqa: PLC0415 - only here
+
+    wires = tuple(Wire(field.name, None, field.name) for field in spec.input.fields)
+    step = Step(spec.name, wires=wires, atomic=spec.atomic, retries=spec.retries, timeout=spec.timeout, wait=spec.wait)
+    return FlowPlan(spec.name, (step,))
+
+
+def ended(state: str) -> bool:
+    """Whether a run in this state has come to its end."""
+    return state in END_STATES
+
+
+def _delays(text: str) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for part in filter(None, (item.strip() for item in text.split(","))):
+        name, equals, seconds = part.rpartition("=")
+        try:
+            found[name if equals else "all"] = float(seconds)
+        except ValueError:
+            raise PulpoError("PULPO105", f"engine.delay: {part!r} is not NAME=SECONDS") from None
+    return found

@@ -1,0 +1,230 @@
+"""Workers: a lease per process, and who takes over the runs of one that died.
+
+A worker's lease says until when it is to be believed alive. On the same machine a dead process is noticed at once, by its
+id and start time; elsewhere, when its lease has passed. Its runs are given free with a raised token, and enter again by
+the door that new runs use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import platform
+import uuid
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import psutil
+import pydantic_core
+
+from pulpo.errors import PulpoError
+from pulpo.model.conditions import Compare
+from pulpo.model.model import new_id, now, timestamp
+from pulpo.runtime import keys
+from pulpo.runtime.journal import Run, clock
+from pulpo.runtime.tables import RUNS, WORKERS
+from pulpo.spec import Json
+from pulpo.store.port import Batch, Delete, Insert, Query, Record, Update, Write, WriteFailed
+
+if TYPE_CHECKING:
+    from pulpo.runtime.engine import Engine
+
+log = logging.getLogger("pulpo.engine")
+
+LOOK = 0.25
+"""Seconds between two looks for runs that nobody holds."""
+SWEEP = 600.0
+"""Seconds between two sweeps of old idempotency keys."""
+
+
+class Worker:
+    """This process among those that share the database."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.id = new_id("worker")
+        self._settings = engine.application.settings.engine
+        self._execute = False
+        self.accepting = True
+        self._wanted = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._started = psutil.Process().create_time()
+
+    async def start(self, *, execute: bool) -> None:
+        """Take a lease; with `execute` look for runs that nobody holds, those of dead workers first."""
+        self._execute = execute
+        await self._register()
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._heartbeat())]
+        if execute:
+            await self._recover()
+            self._tasks.append(loop.create_task(self._look()))
+
+    async def quiet(self) -> None:
+        """Take on nothing more."""
+        self._execute = self.accepting = False
+        for task in self._tasks[1:]:
+            task.cancel()
+
+    async def stop(self) -> None:
+        """Give the lease back."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            await self.engine.store.commit(Batch((Delete(WORKERS, self.id),)))
+        except PulpoError as error:
+            log.warning("the lease is left to run out: %s", error.detail)
+
+    def takes(self, held: int) -> bool:
+        """Whether a new run may begin here, now."""
+        return self._execute and held < self._settings.concurrency
+
+    def kick(self) -> None:
+        """Look for runs now."""
+        self._wanted.set()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the worker's own tasks go on."""
+        return all(not task.done() for task in self._tasks)
+
+    async def _register(self) -> None:
+        row = {
+            "id": self.id,
+            "version": 1,
+            "host": host(),
+            "pid": os.getpid(),
+            "started": self._started,
+            "lease_until": self._lease(),
+        }
+        await self.engine.store.commit(Batch((Insert(WORKERS, self.id, pydantic_core.to_json(row).decode()),)))
+
+    def _lease(self) -> str:
+        return timestamp(now() + timedelta(seconds=self._settings.lease))
+
+    async def _heartbeat(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.lease / 3)
+            try:
+                await self.engine.store.commit(Batch((Update(WORKERS, self.id, set={"lease_until": self._lease()}),)))
+            except WriteFailed:
+                await self._expelled()
+            except PulpoError as error:
+                log.warning("the lease could not be renewed: %s", error.detail)
+
+    async def _expelled(self) -> None:
+        """Others took this worker for dead (it was paused): whatever it held is theirs."""
+        log.warning("worker %s was taken for dead; it lets go of its runs", self.id)
+        for driver in list(self.engine.drivers.values()):
+            driver.lose()
+        self.id = new_id("worker")
+        await self._register()
+
+    async def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        recovered = swept = loop.time()
+        while True:
+            try:
+                await self._take_free_runs()
+                if loop.time() - recovered > min(1.0, self._settings.lease / 3):
+                    await self._recover()
+                    recovered = loop.time()
+                if loop.time() - swept > SWEEP:
+                    await keys.sweep(self.engine.store)
+                    swept = loop.time()
+            except PulpoError as error:
+                log.warning("looking for runs: %s", error.detail)
+            except Exception:
+                log.exception("looking for runs")
+            try:
+                async with asyncio.timeout(LOOK):
+                    await self._wanted.wait()
+            except TimeoutError:
+                continue
+            self._wanted.clear()
+
+    async def _take_free_runs(self) -> None:
+        room = self._settings.concurrency - len(self.engine.drivers)
+        if room <= 0:
+            return
+        query = Query(RUNS, Compare("wake_at", "lte", clock()), (("wake_at", False),), limit=min(room, 100))
+        for record in (await self.engine.store.query(query)).records:
+            run = Run.load(record)
+            driver = self.engine.drivers.get(run.id)
+            if driver is not None and run.cancel_requested:
+                await driver.cancel()
+            elif driver is None and run.worker is None:
+                await self.engine.claim(record)
+
+    async def _recover(self) -> None:
+        """Give free the runs of workers that are gone, and of this one those that nothing here holds."""
+        page = await self.engine.store.query(Query(WORKERS, limit=500))
+        for record in page.records:
+            row: dict[str, Json] = pydantic_core.from_json(record.json)
+            if row["id"] == self.id:
+                continue
+            if gone(row):
+                await self._free(row["id"])
+                try:
+                    await self.engine.store.commit(Batch((Delete(WORKERS, record.id, record.version),)))
+                except WriteFailed:
+                    log.debug("worker %s is looked after by another", record.id)
+        await self._free(self.id)
+
+    async def _free(self, worker: str) -> None:
+        after = None
+        while True:
+            page = await self.engine.store.query(Query(RUNS, Compare("worker", "eq", worker), limit=100, after=after))
+            for record in page.records:
+                if record.id not in self.engine.drivers:
+                    await self._free_run(record)
+            after = page.cursor
+            if after is None:
+                return
+
+    async def _free_run(self, record: Record) -> None:
+        run = Run.load(record)
+        if run.ended:
+            return
+        steps = await self.engine.steps_of(run.id)
+        run.token += 1
+        run.recoveries += 1
+        run.worker, run.wake_at = None, clock()
+        unfinished = [step for step in steps.values() if step.finished_at is None]
+        if run.recoveries > self._settings.recoveries:
+            run.incident = f"it was taken over {run.recoveries} times: something in it kills its worker"
+            run.error = {"code": "PULPO401", "detail": run.incident, "hint": None, "status": 500, "step": None}
+            run.end("failed")
+        writes: list[Write] = [run.replace()]
+        for step in unfinished:
+            step.token = run.token
+            writes.append(step.replace())
+        try:
+            await self.engine.store.commit(Batch(tuple(writes), (run.event(),)))
+        except WriteFailed:
+            log.debug("run %s moved on meanwhile", run.id)
+
+
+def host() -> str:
+    """This machine since it was started: a process id means something only with it."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return f"{platform.node()}/{file.read().strip()}"
+    except OSError:
+        return f"{platform.node()}/{uuid.getnode()}"
+
+
+def gone(row: dict[str, Json]) -> bool:
+    """Whether a worker is dead (seen at once on its own machine) or its lease has passed."""
+    if row["lease_until"] < timestamp(now()):
+        return True
+    if row["host"] != host():
+        return False
+    try:
+        return abs(psutil.Process(row["pid"]).create_time() - row["started"]) > 1.0
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.Error:
+        return False
