@@ -46,6 +46,7 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "PULPO301": Code("Two generators claim the same path"),
         "PULPO302": Code("A generated file was edited by hand"),
         "PULPO303": Code("Generated files are stale"),
+        "PULPO304": Code("Generated files cannot be written"),
         # 4xx running
         "PULPO401": Code("A step failed", 500),
         "PULPO402": Code("A step ran past its timeout", 504),

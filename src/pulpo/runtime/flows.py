@@ -1,0 +1,175 @@
+"""What generated Prefect flows call: Prefect schedules and shows, Pulpo's journal decides and remembers.
+
+A flow opens a run, each task runs one step of it through the journal, and closing it settles the rest: a gate that
+stops, a failure that is undone. Nothing else of the runtime imports Prefect, so a project without it need not have it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from prefect.cache_policies import NO_CACHE
+from prefect.context import FlowRunContext
+
+from pulpo.errors import PulpoError
+from pulpo.runtime.context import Caller
+from pulpo.runtime.target import load_application
+from pulpo.settings import find_root
+from pulpo.spec import Json
+
+if TYPE_CHECKING:
+    from prefect import Task
+    from prefect.client.schemas.objects import State, TaskRun
+
+    from pulpo.runtime.application import Application
+    from pulpo.runtime.engine import Attached
+
+_LONGEST_DELAY = 60.0
+_STOPPED = "PULPO416"
+
+
+async def may_retry(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001 - Prefect's form
+    """Whether Prefect tries a step again: not what the application refused, and not what was cancelled."""
+    error = await state.aresult(raise_on_failure=False)
+    return not isinstance(error, PulpoError) or error.status >= 500
+
+
+def delays(retries: int) -> list[float]:
+    """Seconds before each retry: 1, 2, 4, … up to a minute."""
+    return [min(_LONGEST_DELAY, 2.0**count) for count in range(min(retries, 50))]
+
+
+STEP: dict[str, Any] = {
+    "cache_policy": NO_CACHE,
+    "retry_condition_fn": may_retry,
+    "retry_delay_seconds": delays,
+    "retry_jitter_factor": 0.5,
+}
+"""Options of every task: the journal keeps results, so Prefect caches none; a refusal is never tried again."""
+
+
+@dataclass(slots=True, eq=False)
+class FlowRun:
+    """A run that this process works on, as the generated code sees it.
+
+    Attributes:
+        id: The run's id: Prefect's for its flow run, unless another was given.
+        result: Once the run is closed, its document in the journal: `state`, `output`, `error`, …
+    """
+
+    id: str
+    result: Json = None
+    _attached: Attached | None = None
+    _closing: bool = False
+    _working: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    async def step(self, operation: str) -> Json:
+        """Run one operation of the flow through the journal: a step with a result is not run again.
+
+        Returns:
+            The operation's output as JSON.
+        Raises:
+            PulpoError: It failed or was refused; PULPO416, its gate stopped the flow; PULPO413, the run is ending.
+        """
+        if self._closing or self._attached is None:
+            raise PulpoError("PULPO413", f"{operation} does not start: run {self.id} is ending")
+        work = asyncio.current_task()
+        assert work is not None
+        self._working.add(work)
+        try:
+            return await self._attached.step(operation)
+        finally:
+            self._working.discard(work)
+
+    async def close(self, error: BaseException | None = None) -> None:
+        """Settle the run: what still works comes to its end first, nothing new starts."""
+        self._closing = True
+        assert self._attached is not None
+        if self._working:
+            await asyncio.wait(self._working)
+        self.result = await self._attached.finish(error)
+
+
+@asynccontextmanager
+async def open_run(
+    flow: str,
+    data: Mapping[str, Json],
+    *,
+    root: Path | None = None,
+    run_id: str | None = None,
+    caller: Caller | None = None,
+) -> AsyncIterator[FlowRun]:
+    """A run of a flow for as long as the block lasts, worked on by this process.
+
+    A gate that stops the flow ends the block quietly; any other error goes on to the caller when the run is settled.
+
+    Args:
+        flow: The flow's name.
+        data: Its input.
+        root: The project's folder; by default the one around the working directory.
+        run_id: The run's id; by default that of Prefect's flow run. An unfinished run of this id goes on.
+        caller: Who asks.
+
+    Raises:
+        PulpoError: PULPO104 no project there, PULPO802 not compiled, PULPO602 the input is invalid, PULPO406 a live run
+            for the same value exists.
+    """
+    application = load_application((root or find_root(Path.cwd())).resolve())
+    async with _started(application):
+        id = run_id or _prefect_run_id()
+        attached = await application.engine.attach(flow, data, run_id=id, caller=caller or Caller())
+        run = FlowRun(attached.id, _attached=attached)
+        try:
+            yield run
+        except BaseException as error:
+            await run.close(error)
+            if not (isinstance(error, PulpoError) and error.code == _STOPPED):
+                raise
+        else:
+            await run.close()
+
+
+async def after(step: Callable[[FlowRun], Awaitable[Any]], run: FlowRun, *needs: Awaitable[Any]) -> Any:
+    """Run a step when everything that it needs is done."""
+    await asyncio.gather(*needs)
+    return await step(run)
+
+
+@dataclass(slots=True)
+class _Uses:
+    """How many open runs use an application that this module started."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    count: int = 0
+
+
+_USES: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Path, _Uses]] = WeakKeyDictionary()
+
+
+@asynccontextmanager
+async def _started(application: Application) -> AsyncIterator[None]:
+    """The application open while at least one run of this event loop uses it."""
+    uses = _USES.setdefault(asyncio.get_running_loop(), {}).setdefault(application.root, _Uses())
+    async with uses.lock:
+        if uses.count == 0:
+            await application.start(execute=False)
+        uses.count += 1
+    try:
+        yield
+    finally:
+        async with uses.lock:
+            uses.count -= 1
+            if uses.count == 0:
+                await application.stop()
+
+
+def _prefect_run_id() -> str | None:
+    """The id of the Prefect flow run that this is called in, if it is."""
+    context = FlowRunContext.get()
+    return str(context.flow_run.id) if context is not None and context.flow_run is not None else None
