@@ -146,7 +146,8 @@ def _typed(name: str, hint: Hint, namespace: dict[str, Any], inside: tuple[type,
 
 def _scalar(spec: FieldSpec, hint: Hint) -> FieldSpec:
     if ref := hint.marker(RefTo):
-        return replace(spec, kind="ref", target=ref.name)
+        declared = vars(ref.target).get("__pulpo__") if isinstance(ref.target, type) else None
+        return replace(spec, kind="ref", target=declared.name if declared else ref.name)
     if money := hint.marker(MoneyType):
         return replace(spec, kind="money", decimals=money.decimals)
     if get_origin(hint.type) is Literal:
@@ -161,7 +162,7 @@ def _scalar(spec: FieldSpec, hint: Hint) -> FieldSpec:
 
 
 def scalar_kind(core: Any) -> Kind:
-    """The kind of a plain type: what is not in the table is text on the wire (UUID, URL, …), or JSON where it has parts."""
+    """The kind of a plain type; what no table knows is text on the wire (UUID, URL, …), or JSON where it has parts."""
     if core is Any or core is object or not isinstance(core, type) or get_origin(core) is not None:
         return "json"
     known = next((kind for plain, kind in _SCALARS if issubclass(core, plain)), None)

@@ -1,0 +1,1 @@
+"""From an `AppSpec` to flow plans: edges with their reasons, order, data wiring, checks."""
