@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
@@ -121,7 +122,7 @@ def _import_finding(root: Path, path: PurePosixPath | Path, error: BaseException
     if isinstance(error, ModuleNotFoundError) and error.name:
         top = error.name.partition(".")[0]
         hint = f"is there a file for {error.name}?" if top in OWNED else f"is {top} installed in this environment?"
-    reason = reason.partition("\n")[0].rstrip(": ")
+    reason = reason.partition("\n")[0].replace(f"{root}{os.sep}", "").rstrip(": ")
     return Finding("PULPO101", f"{source.file} does not import: {reason}", source, hint)
 
 

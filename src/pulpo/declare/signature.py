@@ -66,7 +66,7 @@ class _Reader:
             if _is_context(hint, parameter.annotation):
                 context = name
             elif parameter.kind not in _BY_NAME:
-                self.problem("PULPO209", f"takes {parameter}, which no caller can fill by name")
+                self.problem("PULPO209", f"takes {str(parameter).partition(':')[0]}, which no caller can fill by name")
             else:
                 given[name] = (parameter, hint)
         output = self.output(outputs)
@@ -120,7 +120,7 @@ class _Reader:
                     **definitions,
                 )
         except (PydanticUserError, PydanticSchemaGenerationError, NameError, TypeError) as error:
-            reason = str(error).partition("\n")[0]
+            reason = str(error).partition("\n")[0].partition(". ")[0]
             self.problem(
                 "PULPO209", f"takes parameters that no JSON can fill: {reason}", "use types that Pydantic knows"
             )

@@ -168,7 +168,7 @@ def _by_type(operations: Mapping[str, OperationSpec]) -> Iterator[tuple[str, str
         for other, second in enumerate(listed):
             written = first.group != second.group or place < other
             if second is not first and second.input.cls is cls and written:
-                yield first.name, second.name, f"{second.short} takes {cls.__name__}, which {first.short} returns"
+                yield first.name, second.name, f"{second.name} takes {cls.__name__}, which {first.name} returns"
 
 
 def _by_group(

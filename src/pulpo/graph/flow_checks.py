@@ -30,7 +30,7 @@ class _Found:
     def __iter__(self) -> Iterator[Finding]:
         for finding, flows in self.flows.items():
             where = f"in flow {flows[0]}" if len(flows) == 1 else f"in flows {', '.join(flows)}"
-            yield Finding(finding.code, f"{where} {finding.message}", finding.source, finding.hint)
+            yield Finding(finding.code, f"{where}: {finding.message}", finding.source, finding.hint)
 
 
 def circles(graphs: Graphs) -> Iterable[Finding]:
@@ -39,7 +39,7 @@ def circles(graphs: Graphs) -> Iterable[Finding]:
     for graph in graphs:
         for circle in graph.circles:
             reasons = "; ".join(dict.fromkeys(graph.edges[pair].why for pair in pairwise(circle)))
-            message = f"the steps depend on each other in a circle: {' -> '.join(circle)}"
+            message = f"steps depend on each other in a circle: {' -> '.join(circle)}"
             source = graph.operations[circle[0]].source
             found.add(graph, "PULPO202", message, source, f"take one of these away: {reasons}")
     return found

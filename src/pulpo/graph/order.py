@@ -86,7 +86,7 @@ def circles(needs: Needs) -> tuple[tuple[str, ...], ...]:
     for step in needs:
         if step not in reach[step] or step in knotted:
             continue
-        knot = [other for other in reach[step] if step in reach[other]]
+        knot = [other for other in needs if other in reach[step] and step in reach[other]]
         knotted.update(knot)
         found.append(min((reach[other][other] for other in knot), key=len))
     return tuple(found)

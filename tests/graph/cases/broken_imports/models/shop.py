@@ -1,0 +1,6 @@
+from pulpo import Model, datamodel
+
+
+@datamodel
+class Order(Model):
+    note: str = ""

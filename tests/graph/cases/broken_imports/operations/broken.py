@@ -1,0 +1,4 @@
+from models.shop import Ordr
+
+
+async def never() -> None: ...

@@ -1,0 +1,1 @@
+import stripe_that_is_not_installed

@@ -1,0 +1,5 @@
+from pulpo import operation
+
+
+async def unfinished(:
+    pass

@@ -1,0 +1,9 @@
+from pulpo import operation
+
+
+@operation(name="orders.checkout.place")
+def place(order_id: str) -> None: ...
+
+
+@operation
+def pay(order_id: str) -> None: ...

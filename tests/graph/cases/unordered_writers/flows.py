@@ -1,0 +1,3 @@
+from pulpo import flow
+
+flow("all_of_it", includes=["orders"])
