@@ -1,11 +1,11 @@
 """The port every store adapter implements: documents as JSON text, and one way to write.
 
-Promises that the conformance suite (`pulpo.testing.StoreConformance`) holds every adapter to:
+Promises that the conformance suite (`pulpo.testing.conformance.StoreConformance`) holds every adapter to:
 
 * `commit` is all or nothing, durable when it returns, and batches are applied one after another; a batch that fails
   leaves nothing and does not disturb others that were committed together with it.
-* Every write raises the document's version by one, from 1. `Replace`, `Delete` and `Require` with a version hold only at
-  that version.
+* Every write raises the document's version by one, from 1. `Replace`, `Delete` and `Require` with a version hold
+  only at that version.
 * What a commit wrote is seen by every read that begins after the commit returned, in this process and in others.
 * A batch's events appear when it is committed and only then, in commit order, each under a cursor of its own.
 * Plain reads protect nothing: absence is guarded only by a unique key or a document that both sides write, a condition
@@ -38,7 +38,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index over top-level columns. Documents where a field of a unique index is null or missing are not held to it."""
+    """An index over top-level columns. A unique one does not hold documents where a field is null."""
 
     fields: tuple[str, ...]
     unique: bool = False
@@ -102,7 +102,7 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Remove a document, at a version where one is given."""
+    """Remove a document, at a version where one is given. One that is not there is `StaleVersion`."""
 
     collection: str
     id: str
@@ -133,7 +133,8 @@ class Batch:
 class Query:
     """Which documents of a collection, in which order, from where.
 
-    `sort` is (path, descending) pairs; ties, and an empty sort, go by id. Null sorts before every value.
+    `sort` is (path, descending) pairs; ties go by id in the direction of the last pair, an empty sort by id upwards.
+    Null sorts before every value, texts by code point, false before true.
     `after` is a cursor that `Page.cursor` gave for the same filter and sort.
     """
 
@@ -170,11 +171,12 @@ class Event:
 
 
 class WriteFailed(PulpoError):
-    """A batch was not applied; `index` is the place in it of the write that failed."""
+    """A batch was not applied; `index` is the place of the write that failed, `missing`: its document is not there."""
 
-    def __init__(self, code: str, detail: str, index: int, *, hint: str | None = None) -> None:
+    def __init__(self, code: str, detail: str, index: int, *, hint: str | None = None, missing: bool = False) -> None:
         super().__init__(code, detail, hint=hint)
         self.index = index
+        self.missing = missing
 
 
 class DuplicateId(WriteFailed):
@@ -242,7 +244,11 @@ class Store(Protocol):
         """
 
     async def events(self, after: str | None, limit: int = 500) -> tuple[Event, ...]:
-        """Committed events after a cursor (None: from the oldest kept). Raises PulpoError PULPO509 for an expired one."""
+        """Committed events after a cursor (None: from the oldest kept).
+
+        Raises:
+            PulpoError: PULPO509 for an expired cursor, PULPO603 for what is none.
+        """
 
     async def last_event(self) -> str:
         """The cursor of the newest event, from which `events` and `follow` give only what comes."""

@@ -1,0 +1,168 @@
+"""The SQLite adapter: documents as JSON in one file, one writer with group commit, readers beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from pulpo.errors import PulpoError
+from pulpo.model.conditions import Condition
+from pulpo.store.port import Batch, Collection, Event, JsonPage, Page, Query, Record
+from pulpo.store.sqlite_events import EventFeed
+from pulpo.store.sqlite_file import PATIENCE, connect, make_ours, patiently
+from pulpo.store.sqlite_filter import where as filtered
+from pulpo.store.sqlite_query import Statements, statements
+from pulpo.store.sqlite_reader import Reader
+from pulpo.store.sqlite_schema import Table, bring_up_to_date, table_of
+from pulpo.store.sqlite_writer import Writer
+
+
+class SqliteStore:
+    """Documents in an SQLite file; implements `pulpo.store.port.Store`. It belongs to the loop that opened it.
+
+    Args:
+        path: The file; it and its folder are made if need be.
+        keep_events: How many batches' events are kept for replay.
+        patience: Seconds that a lock held by another process is waited for.
+        max_pages: Upper limit of the file's size in pages of 4 KiB, beyond which it is full; None for the disk's.
+    """
+
+    def __init__(
+        self, path: Path, *, keep_events: int = 200_000, patience: float = PATIENCE, max_pages: int | None = None
+    ) -> None:
+        if keep_events < 1:
+            raise ValueError("keep_events is at least 1")
+        self.path = path
+        self._keep_events = keep_events
+        self._patience = patience
+        self._max_pages = max_pages
+        self._tables: dict[str, Table] = {}
+        self._parts: tuple[Reader, Writer, EventFeed] | None = None
+
+    async def open(self, collections: tuple[Collection, ...]) -> None:
+        """Connect and make tables, columns and indexes what is declared. See the port."""
+        self._tables = {collection.name: table_of(collection) for collection in collections}
+        db = await asyncio.to_thread(self._prepare)
+        reader = Reader(self.path)
+        feed = EventFeed(reader)
+        writer = Writer(db, self._tables, keep_events=self._keep_events, told=feed.wake, patience=self._patience)
+        self._parts = reader, writer, feed
+        self._reader, self._writer, self._feed = self._parts
+
+    def _prepare(self) -> apsw.Connection:
+        make_ours(self.path)
+        try:
+            db = connect(self.path, cache_kib=16_384)
+            try:
+                if self._max_pages is not None:
+                    db.pragma("max_page_count", self._max_pages)
+                patiently(lambda: bring_up_to_date(db, self._tables), self._patience)
+            except BaseException:
+                db.close()
+                raise
+        except apsw.Error as error:
+            raise PulpoError("PULPO507", f"the database {self.path} cannot be prepared: {error}") from error
+        return db
+
+    async def close(self) -> None:
+        """Commit what is queued, end followers, let go of the file. Closing twice does nothing."""
+        if self._parts is None:
+            return
+        (reader, writer, feed), self._parts = self._parts, None
+        await writer.close()
+        feed.close()
+        await reader.close()
+
+    async def get(self, collection: str, id: str) -> Record | None:
+        """The document with this id."""
+        sql = self._tables[collection].get
+        row = await self._reader.read(lambda db: db.execute(sql, (id,)).get)
+        return Record(id, row[0], row[1]) if row is not None else None
+
+    async def get_many(self, collection: str, ids: tuple[str, ...]) -> tuple[Record, ...]:
+        """The documents with these ids that exist, in no particular order."""
+        sql, wanted = self._tables[collection].get_many, json.dumps(ids)
+        rows: list[Any] = await self._reader.read(lambda db: db.execute(sql, (wanted,)).fetchall())
+        return tuple(Record(*row) for row in rows)
+
+    async def get_json(self, collection: str, id: str) -> tuple[bytes, int] | None:
+        """The document's text as bytes, and its version."""
+        sql = self._tables[collection].get
+        row = await self._reader.read(lambda db: db.execute(sql, (id,)).get)
+        return (row[1].encode(), row[0]) if row is not None else None
+
+    async def query(self, query: Query) -> Page:
+        """A page of documents."""
+        wanted = statements(self._tables[query.collection], query)
+        rows, cursor = await self._reader.read(lambda db: _rows(db, wanted, query))
+        return Page(tuple(Record(*row[:3]) for row in rows), cursor)
+
+    async def query_json(self, query: Query) -> JsonPage:
+        """The same page as one JSON array."""
+        wanted = statements(self._tables[query.collection], query)
+        text, cursor = await self._reader.read(lambda db: _body(db, wanted, query))
+        return JsonPage(f"[{text}]".encode(), cursor)
+
+    async def count(self, collection: str, where: Condition | None = None) -> int:
+        """How many documents there are where the condition holds."""
+        table = self._tables[collection]
+        args: list[Any] = []
+        sql = f"SELECT count(*) FROM {table.sql}"  # noqa: S608 - values are bound
+        if where is not None:
+            sql += f" WHERE {filtered(table, where, args)}"
+        return int(await self._reader.read(lambda db: db.execute(sql, args).get))
+
+    async def commit(self, batch: Batch) -> tuple[int, ...]:
+        """Write a batch: all of it, durably, or nothing and the first reason why."""
+        return await self._writer.submit(batch)
+
+    async def events(self, after: str | None, limit: int = 500) -> tuple[Event, ...]:
+        """Committed events after a cursor."""
+        return await self._feed.after(after, limit)
+
+    async def last_event(self) -> str:
+        """The cursor of the newest event."""
+        return await self._feed.last()
+
+    def follow(self, after: str | None) -> AsyncIterator[Event]:
+        """Events after a cursor as they are committed; ends when the store is closed."""
+        return self._feed.follow(after)
+
+
+def _rows(db: apsw.Connection, wanted: Statements, query: Query) -> tuple[list[Any], str | None]:
+    """The page's rows and the next cursor, from one more row than the page has."""
+    need = query.offset + query.limit + 1
+    rows: list[Any] = []
+    for segment in wanted.segments:
+        rows += db.execute(wanted.rows(segment), (*segment.args, need - len(rows), 0)).fetchall()
+        if len(rows) == need:
+            break
+    page = rows[query.offset : query.offset + query.limit]
+    return page, wanted.cursor(page[-1][3:]) if page and len(rows) == need else None
+
+
+def _body(db: apsw.Connection, wanted: Statements, query: Query) -> tuple[str, str | None]:
+    """The page's texts joined, and the next cursor."""
+    if len(wanted.segments) > 1:
+        rows, cursor = _rows(db, wanted, query)
+        return _joined(row[2] for row in rows), cursor
+    (segment,) = wanted.segments
+    db.execute("BEGIN")  # both statements see one state
+    try:
+        text, count = db.execute(wanted.body(segment), (*segment.args, query.limit, query.offset)).get
+        edge: list[Any] = []
+        if count and count == query.limit:
+            last = query.offset + query.limit - 1
+            edge = db.execute(wanted.edge(segment), (*segment.args, 2, last)).fetchall()
+    finally:
+        db.execute("COMMIT")
+    return text or "", wanted.cursor(edge[0]) if len(edge) == 2 else None
+
+
+def _joined(texts: Iterable[str]) -> str:
+    return ",".join(texts)

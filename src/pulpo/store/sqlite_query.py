@@ -1,0 +1,158 @@
+"""Pages of documents: order, cursors, and the statements that give them."""
+
+# ruff: noqa: S608 - the texts are made of declared names, every value is bound
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pulpo.errors import PulpoError
+from pulpo.store.port import Query
+from pulpo.store.sqlite_filter import where
+from pulpo.store.sqlite_schema import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A sort key in SQL."""
+
+    sql: str
+    descending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of the result that an index can seek to: `WHERE …` and what it binds."""
+
+    where: str
+    args: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """A query in SQL: its segments, in the order in which they are read until the page is full."""
+
+    table: Table
+    keys: tuple[Key, ...]
+    segments: tuple[Segment, ...]
+    mark: str
+
+    @property
+    def _order(self) -> str:
+        return ",".join(f"{key.sql}{' DESC' if key.descending else ''}" for key in self.keys)
+
+    @property
+    def _values(self) -> str:
+        return ",".join(key.sql for key in self.keys)
+
+    def rows(self, segment: Segment) -> str:
+        """Id, version, text and the sort values of each document. Binds a limit and an offset at the end."""
+        return (
+            f"SELECT id,version,doc,{self._values} FROM {self.table.sql} {segment.where} "
+            f"ORDER BY {self._order} LIMIT ? OFFSET ?"
+        )
+
+    def edge(self, segment: Segment) -> str:
+        """The sort values alone."""
+        return f"SELECT {self._values} FROM {self.table.sql} {segment.where} ORDER BY {self._order} LIMIT ? OFFSET ?"
+
+    def body(self, segment: Segment) -> str:
+        """All texts joined by commas, and how many: joining in SQLite halves the cost of a page."""
+        return (
+            f"SELECT group_concat(doc,','),count(*) FROM (SELECT doc FROM {self.table.sql} {segment.where} "
+            f"ORDER BY {self._order} LIMIT ? OFFSET ?)"
+        )
+
+    def cursor(self, values: tuple[Any, ...]) -> str:
+        """The opaque cursor that goes on after the document with these sort values."""
+        text = json.dumps([self.mark, *values], separators=(",", ":"))
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def statements(table: Table, query: Query) -> Statements:
+    """A query's statements.
+
+    Raises:
+        PulpoError: PULPO603, a field is unknown or no scalar, the cursor is not of this query, a number is negative.
+    """
+    if query.limit < 0 or query.offset < 0:
+        raise PulpoError("PULPO603", "limit and offset are not negative")
+    keys = _keys(table, query)
+    args: list[Any] = []
+    condition = where(table, query.where, args) if query.where is not None else ""
+    seed = repr((table.name, condition, args, keys))
+    mark = hashlib.blake2b(seed.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+    segments: tuple[Segment, ...]
+    if query.after is None:
+        segments = (Segment(f"WHERE {condition}" if condition else "", tuple(args)),)
+    else:
+        filters = f"{condition} AND " if condition else ""
+        segments = tuple(
+            Segment(f"WHERE {filters}{beyond}", (*args, *more))
+            for beyond, more in _after(keys, _read_cursor(query.after, mark, len(keys)))
+        )
+    return Statements(table, keys, segments, mark)
+
+
+def _keys(table: Table, query: Query) -> tuple[Key, ...]:
+    keys: list[Key] = []
+    for path, descending in query.sort:
+        column = table.column(path)
+        if column.many or column.kind == "json":
+            raise PulpoError("PULPO603", f"{table.name} cannot be sorted by {path}, it is no single scalar field")
+        keys.append(Key(column.sql, descending))
+        if path == "id":
+            return tuple(keys)
+    # Ties go by id in the direction of the last field, so that an index over (field, id) is walked either way.
+    return (*keys, Key("id", bool(keys) and keys[-1].descending))
+
+
+def _read_cursor(cursor: str, mark: str, count: int) -> tuple[Any, ...]:
+    try:
+        found, *values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, TypeError):
+        found, values = None, []
+    simple = all(value is None or isinstance(value, str | int | float) for value in values)
+    if found != mark or len(values) != count or not simple:
+        raise PulpoError(
+            "PULPO603",
+            "the cursor does not belong to this query",
+            hint="begin again without a cursor; it holds only for the same filter and sort",
+        )
+    return tuple(values)
+
+
+def _after(keys: tuple[Key, ...], values: tuple[Any, ...]) -> list[tuple[str, tuple[Any, ...]]]:
+    """What lies beyond the values, in segments by the first key: a range each, so that late pages cost no more."""
+    key, value = keys[0], values[0]
+    if len(keys) == 1:
+        return [(f"{key.sql}{'<' if key.descending else '>'}?", (value,))]
+    rest, args = _beyond(keys[1:], values[1:])
+    if value is None:
+        tied = (f"({key.sql} IS NULL AND {rest})", args)
+        return [tied] if key.descending else [tied, (f"{key.sql} IS NOT NULL", ())]
+    sign = "<" if key.descending else ">"
+    if len(keys) == 2 and keys[1].descending == key.descending:
+        here = (f"({key.sql},{keys[1].sql}){sign}(?,?)", values)
+    else:
+        here = (f"({key.sql}{sign}=? AND ({key.sql}{sign}? OR {rest}))", (value, value, *args))
+    return [here, (f"{key.sql} IS NULL", ())] if key.descending else [here]
+
+
+def _beyond(keys: tuple[Key, ...], values: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
+    """What lies beyond the values, as one condition. Null sorts before every value."""
+    key, value = keys[0], values[0]
+    args: tuple[Any, ...] = ()
+    if value is None:
+        past = "0" if key.descending else f"{key.sql} IS NOT NULL"
+    else:
+        past = f"({key.sql}<? OR {key.sql} IS NULL)" if key.descending else f"{key.sql}>?"
+        args = (value,)
+    if len(keys) == 1:
+        return past, args
+    rest, more = _beyond(keys[1:], values[1:])
+    return f"({past} OR ({key.sql} IS ? AND {rest}))", (*args, value, *more)

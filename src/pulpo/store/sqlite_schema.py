@@ -1,0 +1,280 @@
+"""A collection as an SQLite table: documents as text, with virtual columns and indexes computed from them."""
+
+# ruff: noqa: S608 - the texts are made of declared names, every value is bound
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import apsw
+
+from pulpo.errors import PulpoError
+from pulpo.spec import Json
+from pulpo.store.port import Collection, Column, ColumnKind, Index
+
+
+def quoted(name: str) -> str:
+    """An SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """An SQL text literal; for names out of declarations, never for values."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def json_path(path: str) -> str:
+    """A dotted path as the SQL literal of a JSON path: `'$."customer"."name"'`."""
+    return literal("$" + "".join(f'."{segment}"' for segment in path.split(".")))
+
+
+def scaled(value: str, kind: ColumnKind, decimals: int) -> str:
+    """The SQL expression that compares like the value: minor units for money, else the value itself."""
+    return f"CAST(round({value}*{10**decimals}) AS INTEGER)" if kind == "money" else value
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSql:
+    """A declared column in SQL; `sql` is what a filter, a sort or an index uses for it (not where `many`)."""
+
+    path: str
+    kind: ColumnKind
+    decimals: int
+    many: bool
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a collection's table is computed to have besides its documents."""
+
+    virtual: Mapping[str, str]
+    indexes: Mapping[str, str]
+    renamed: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A collection's statements. `taken` gives a broken unique index's fields for what SQLite says of it."""
+
+    name: str
+    columns: Mapping[str, ColumnSql]
+    layout: Layout
+    unique: Mapping[str, tuple[str, ...]]
+    taken: Mapping[str, tuple[str, ...]]
+    sql: str = field(init=False)
+    get: str = field(init=False)
+    get_many: str = field(init=False)
+    version_of: str = field(init=False)
+    insert: str = field(init=False)
+    replace: str = field(init=False)
+    delete: str = field(init=False)
+    delete_at: str = field(init=False)
+    require: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        sql = quoted(self.name)
+        for name, text in {
+            "sql": sql,
+            "get": f"SELECT version,doc FROM {sql} WHERE id=?",
+            "get_many": f"SELECT id,version,doc FROM {sql} WHERE id IN (SELECT value FROM json_each(?))",
+            "version_of": f"SELECT version FROM {sql} WHERE id=?",
+            "insert": f"INSERT INTO {sql}(id,version,doc) VALUES(?,1,?)",
+            "replace": f"UPDATE {sql} SET version=?,doc=? WHERE id=? AND version=?",
+            "delete": f"DELETE FROM {sql} WHERE id=?",
+            "delete_at": f"DELETE FROM {sql} WHERE id=? AND version=?",
+            "require": f"SELECT version FROM {sql} WHERE id=? AND version=?",
+        }.items():
+            object.__setattr__(self, name, text)
+
+    def column(self, path: str) -> ColumnSql:
+        """The column at this path. Raises PulpoError PULPO603 where none is declared."""
+        try:
+            return self.columns[path]
+        except KeyError:
+            raise PulpoError("PULPO603", f"{self.name} has no field {path} to filter or sort by") from None
+
+
+def table_of(collection: Collection) -> Table:
+    """The table that a collection is kept in.
+
+    Raises:
+        PulpoError: PULPO102, an index names a field that is no scalar column.
+    """
+    columns = {
+        "id": ColumnSql("id", "text", 0, many=False, sql="id"),
+        "version": ColumnSql("version", "integer", 0, many=False, sql="version"),
+    }
+    virtual: dict[str, str] = {}
+    renamed: dict[str, str] = {}
+    used = {"id", "version", "doc"}
+    for column in collection.columns:
+        if column.renamed_from and column.renamed_from != column.path:
+            renamed[column.path] = column.renamed_from
+        if column.path not in columns:
+            columns[column.path] = _column(column, virtual, used)
+    indexes: dict[str, str] = {}
+    unique: dict[str, tuple[str, ...]] = {}
+    taken: dict[str, tuple[str, ...]] = {}
+    for index in collection.indexes:
+        parts = [_indexed(columns.get(name), collection, name) for name in index.fields]
+        name = f"{collection.name}/{'+'.join(index.fields)}{'!' if index.unique else ''}"
+        indexes[name] = _index_sql(collection.name, index, name, parts)
+        if index.unique:
+            unique[name] = index.fields
+            named = ", ".join(f"{collection.name}.{part[1:-1]}" for part in parts)
+            taken[f"UNIQUE constraint failed: {named}"] = index.fields
+            taken[f"UNIQUE constraint failed: index '{name}'"] = index.fields
+    return Table(collection.name, columns, Layout(virtual, indexes, renamed), unique, taken)
+
+
+def _column(column: Column, virtual: dict[str, str], used: set[str]) -> ColumnSql:
+    value = f"json_extract(doc,{json_path(column.path)})"
+    sql = scaled(value, column.kind, column.decimals)
+    simple = not column.many and column.kind != "json" and "." not in column.path
+    # SQL does not tell names apart by case, documents do: a name that is taken is reached by its expression instead.
+    if simple and column.path.lower() not in used:
+        virtual[column.path] = value
+        used.add(column.path.lower())
+        if column.kind != "money":
+            sql = quoted(column.path)
+        elif f"{column.path}_minor".lower() not in used:
+            virtual[f"{column.path}_minor"] = sql
+            used.add(f"{column.path}_minor".lower())
+            sql = quoted(f"{column.path}_minor")
+    return ColumnSql(column.path, column.kind, column.decimals, column.many, sql)
+
+
+def _indexed(column: ColumnSql | None, collection: Collection, name: str) -> str:
+    if column is None or column.many or column.kind == "json":
+        raise PulpoError("PULPO102", f"{collection.name}: {name} cannot be indexed, it is no single scalar field")
+    return column.sql
+
+
+def _index_sql(collection: str, index: Index, name: str, parts: list[str]) -> str:
+    if not index.unique and parts[-1] != "id":
+        parts = [*parts, "id"]  # lists go by the field, then by id: the index gives both
+    kind = "UNIQUE INDEX" if index.unique else "INDEX"
+    return f"CREATE {kind} {quoted(name)} ON {quoted(collection)}({','.join(parts)})"
+
+
+def bring_up_to_date(db: apsw.Connection, tables: Mapping[str, Table]) -> None:
+    """Bring the tables into the form wanted, all or nothing; documents stay as they are but for renamed fields.
+
+    Raises:
+        PulpoError: PULPO508, documents there break a new unique index, or have a field under both its names.
+    """
+    if not _outdated(db, tables):
+        return
+    db.create_scalar_function("pulpo_renamed", _with_new_name, 3, deterministic=True)
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for table, had in _outdated(db, tables):  # asked again: another process may have been faster
+            _change(db, table, had)
+        db.execute("COMMIT")
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+def _outdated(db: apsw.Connection, tables: Mapping[str, Table]) -> list[tuple[Table, Json]]:
+    """The tables to make or change, each with the layout that it has (None: it is not there)."""
+    rows: list[Any] = db.execute("SELECT name,layout FROM _collections").fetchall()
+    kept = {name: json.loads(layout) for name, layout in rows}
+    return [(table, kept.get(name)) for name, table in tables.items() if kept.get(name) != asdict(table.layout)]
+
+
+def _change(db: apsw.Connection, table: Table, had: Json) -> None:
+    layout = table.layout
+    if had is None:
+        columns = "id TEXT PRIMARY KEY NOT NULL, version INTEGER NOT NULL, doc TEXT NOT NULL"
+        db.execute(f"CREATE TABLE {table.sql}({columns})")
+        had = {"virtual": {}, "indexes": {}}
+    virtual_changed = {name for name, sql in had["virtual"].items() if layout.virtual.get(name) != sql}
+    # Computed columns and indexes hold no data of their own. One over a column that changes is made anew.
+    stale = {
+        name
+        for name, sql in had["indexes"].items()
+        if layout.indexes.get(name) != sql or any(quoted(column) in sql for column in virtual_changed)
+    }
+    for name in stale:
+        db.execute(f"DROP INDEX {quoted(name)}")
+    for name in virtual_changed:
+        db.execute(f"ALTER TABLE {table.sql} DROP COLUMN {quoted(name)}")
+    for path, old in layout.renamed.items():
+        _rename(db, table, path, old)
+    for name, sql in layout.virtual.items():
+        if name not in had["virtual"] or name in virtual_changed:
+            db.execute(f"ALTER TABLE {table.sql} ADD COLUMN {quoted(name)} GENERATED ALWAYS AS ({sql}) VIRTUAL")
+    for name, sql in layout.indexes.items():
+        if name not in had["indexes"] or name in stale:
+            _create_index(db, table, name, sql)
+    db.execute(
+        "INSERT INTO _collections VALUES(?,?) ON CONFLICT DO UPDATE SET layout=excluded.layout",
+        (table.name, json.dumps(asdict(layout))),
+    )
+
+
+def _create_index(db: apsw.Connection, table: Table, name: str, sql: str) -> None:
+    try:
+        db.execute(sql)
+    except apsw.ConstraintError:
+        fields = table.unique[name]
+        keys = ",".join(table.columns[path].sql for path in fields)
+        present = " AND ".join(f"{table.columns[path].sql} IS NOT NULL" for path in fields)
+        groups: list[Any] = db.execute(
+            f"SELECT group_concat(id,', ') FROM {table.sql} WHERE {present} GROUP BY {keys} HAVING count(*)>1 LIMIT 3"
+        ).fetchall()
+        raise PulpoError(
+            "PULPO508",
+            f"{table.name}: {' and '.join(fields)} cannot become unique, documents have the same value: "
+            + "; ".join(ids for (ids,) in groups),
+            hint="change these documents, or take the uniqueness away",
+        ) from None
+
+
+def _rename(db: apsw.Connection, table: Table, path: str, old: str) -> None:
+    parent, _, new = path.rpartition(".")
+    old = old.rpartition(".")[2]
+    if (f"{parent}.{old}" if parent else old) in table.columns:
+        raise PulpoError(
+            "PULPO508",
+            f"{table.name}: {path} was {old}, but a field {old} is declared still",
+            hint="rename in one version, and use the old name again in a later one",
+        )
+    try:
+        db.execute(
+            f"UPDATE {table.sql} SET version=version+1, "
+            "doc=json_set(pulpo_renamed(doc,?1,?2),'$.version',version+1) WHERE pulpo_renamed(doc,?1,?2) IS NOT NULL",
+            (f"{parent}.{old}" if parent else old, new),
+        )
+    except _BothNamesError:
+        raise PulpoError("PULPO508", f"{table.name}: there are documents with both {old} and {new}") from None
+
+
+class _BothNamesError(Exception):
+    """An object has a renamed field under its old name and under its new one."""
+
+
+def _with_new_name(*given: Any) -> str | None:
+    """Text, path, new name -> the document's text with that field called anew, or None where it has no such field."""
+    text, path, new = given
+    *parents, old = path.split(".")
+    if json.dumps(old) not in text:
+        return None
+    document = json.loads(text)
+    objects = [document]
+    for name in parents:
+        below = [entry[name] for entry in objects if isinstance(entry, dict) and name in entry]
+        objects = [part for entry in below for part in (entry if isinstance(entry, list) else [entry])]
+    found = [entry for entry in objects if isinstance(entry, dict) and old in entry]
+    if any(new in entry for entry in found):
+        raise _BothNamesError
+    for entry in found:
+        items = [(new if name == old else name, value) for name, value in entry.items()]
+        entry.clear()
+        entry.update(items)
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")) if found else None
