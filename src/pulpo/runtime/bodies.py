@@ -12,6 +12,9 @@ from pulpo.errors import FieldError, PulpoError
 from pulpo.runtime import shapes
 from pulpo.spec import FieldSpec, Json
 
+STAMPS = frozenset({"version", "created_at", "updated_at"})
+"""Fields that Pulpo writes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Closed:

@@ -18,7 +18,7 @@ from pulpo.errors import FieldError, NotFound, PulpoError
 from pulpo.model.conditions import All, Compare, Condition
 from pulpo.model.model import Model, now
 from pulpo.runtime import shapes
-from pulpo.runtime.bodies import Closed, invalid, merge, parse_object
+from pulpo.runtime.bodies import STAMPS, Closed, invalid, merge, parse_object
 from pulpo.runtime.context import Caller
 from pulpo.runtime.keys import Answer, Key
 from pulpo.runtime.listing import Listing, parse
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
 Raw = bytes | str | Mapping[str, Json]
 
-STAMPS = frozenset({"version", "created_at", "updated_at"})
 ATTEMPTS = 20
 """How often a change without a precondition starts again because another got in between."""
 EVERYTHING = Caller()

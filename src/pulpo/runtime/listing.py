@@ -23,6 +23,17 @@ FILTERED = frozenset({"string", "integer", "number", "boolean", "money", "dateti
 PAGE = 50
 """Documents on a page when nothing else is asked for."""
 CONTROLS = ("limit", "cursor", "sort", "count")
+RUN_STATES = (
+    "queued", "running", "waiting", "stopped", "completed", "failed", "cancelling", "cancelled", "compensating",
+    "compensated",
+)  # fmt: skip
+RUN_FIELDS: Mapping[str, FieldSpec] = {
+    "state": FieldSpec("state", "enum", values=RUN_STATES),
+    "name": FieldSpec("name", "string"),
+    "kind": FieldSpec("kind", "enum", values=("flow", "operation")),
+    "live": FieldSpec("live", "string"),
+}
+"""What the list of runs can be filtered by."""
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _moment = TypeAdapter(AwareDatetime)
 

@@ -55,21 +55,24 @@ def references(app: AppSpec, spec: ModelSpec) -> tuple[Reference, ...]:
     models = {model.name: model for model in app.models}
     holders = {field.name: field.target for field in spec.fields if field.kind == "ref" and field.within is None}
     found = []
-    for path, field in _refs(spec.fields, ()):
-        if field.within is None:
-            if field.target in models:
-                found.append(Reference(path, models[field.target]))
-        elif (holder := holders.get(field.within)) in models:
-            found.append(Reference(path, models[holder], field.target, field.within))
+    for path, target, within in _refs(spec.fields, ()):
+        if within is None:
+            if target in models:
+                found.append(Reference(path, models[target]))
+        elif (holder := holders.get(within)) in models:
+            found.append(Reference(path, models[holder], target, within))
     return tuple(found)
 
 
-def _refs(fields: Iterable[FieldSpec], prefix: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], FieldSpec]]:
+def _refs(
+    fields: Iterable[FieldSpec], prefix: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], str | None, str | None]]:
+    """Path, class referred to, and `within` of each reference; what a list's field says holds for its entries."""
     for field in fields:
         inner = field.item if field.kind == "list" and field.item is not None else field
         path = (*prefix, field.name)
         if inner.kind == "ref":
-            yield path, inner if inner.within or not field.within else field
+            yield path, inner.target, field.within
         elif inner.kind == "embedded":
             yield from _refs(inner.fields, path)
 

@@ -1,0 +1,54 @@
+"""From a request to what the layers below take: bodies, preconditions, keys, the caller."""
+
+from __future__ import annotations
+
+import re
+
+from fastapi import Request
+
+from pulpo.errors import PulpoError
+from pulpo.runtime.context import Caller
+
+_JSON = re.compile(r"application/(?:json|[a-z0-9!#$&^_.+-]+\+json)(?:\s*;.*)?", re.IGNORECASE)
+_TAG = re.compile(r'"([0-9]{1,15})"')
+_LOCAL = Caller()
+
+
+async def json_body(request: Request) -> bytes:
+    """The body, if it says that it is JSON; an empty one is the empty object.
+
+    Raises:
+        PulpoError: PULPO608 another media type, PULPO607 too large.
+    """
+    body = await request.body()
+    if not body:
+        return b"{}"
+    if not _JSON.fullmatch(request.headers.get("content-type", "")):
+        raise PulpoError("PULPO608", "the body must be JSON", hint="send the header Content-Type: application/json")
+    return body
+
+
+def versions(request: Request) -> frozenset[int] | None:
+    """The versions that `If-Match` names; None without it and for `*`. A weak or foreign tag matches nothing."""
+    given = request.headers.get("if-match")
+    if given is None or given.strip() == "*":
+        return None
+    tags = (_TAG.fullmatch(tag.strip()) for tag in given.split(","))
+    return frozenset(int(tag[1]) for tag in tags if tag is not None)
+
+
+def idempotency_key(request: Request) -> str | None:
+    """The client's key for this request."""
+    return request.headers.get("idempotency-key")
+
+
+def caller(request: Request) -> Caller:
+    """Who asks: in development mode, whoever gets here is the local administrator."""
+    del request  # the guard has let only this machine in
+    return _LOCAL
+
+
+def no_parameters(request: Request) -> None:
+    """Refuse query parameters where there are none to give (PULPO603)."""
+    if request.scope["query_string"]:
+        raise PulpoError("PULPO603", "this address takes no query parameters")

@@ -1,0 +1,102 @@
+"""What generated routes call: a model's documents, and operations, over HTTP."""
+
+from __future__ import annotations
+
+from fastapi import Request, Response
+
+from pulpo.errors import PulpoError
+from pulpo.runtime.application import Application
+from pulpo.runtime.documents import Documents, Written
+from pulpo.runtime.http import requests
+
+JSON = "application/json"
+
+
+class ModelRoutes:
+    """The documents of one model: a method per action."""
+
+    def __init__(self, application: Application, model: str) -> None:
+        self._spec = application.spec.model(model)
+        self._documents = Documents(application, self._spec)
+
+    async def list(self, request: Request) -> Response:
+        """A page, as a JSON array; `Link` leads to the next one."""
+        found = await self._documents.list_json(request.query_params.multi_items())
+        headers = {}
+        if found.total is not None:
+            headers["X-Total-Count"] = str(found.total)
+        if found.next is not None:
+            headers["Link"] = f'<{request.scope.get("root_path", "")}{self._spec.path}?{found.next}>; rel="next"'
+        return Response(found.body, headers=headers, media_type=JSON)
+
+    async def create(self, request: Request) -> Response:
+        """201 with the document and its address."""
+        requests.no_parameters(request)
+        body = await requests.json_body(request)
+        key = requests.idempotency_key(request)
+        written = await self._documents.create(body, requests.caller(request), key)
+        response = _document(written, 201)
+        response.headers["Location"] = f"{self._spec.path}/{written.id}"
+        if written.replayed:
+            response.headers["Idempotency-Replayed"] = "true"
+        return response
+
+    async def get(self, request: Request, id: str) -> Response:
+        """The document with this id or key."""
+        requests.no_parameters(request)
+        body, version = await self._documents.get_json(id)
+        return Response(body, headers={"ETag": f'"{version}"'}, media_type=JSON)
+
+    async def replace(self, request: Request, id: str) -> Response:
+        """The document, all that a client may write replaced."""
+        requests.no_parameters(request)
+        body = await requests.json_body(request)
+        caller, versions = requests.caller(request), requests.versions(request)
+        return _document(await self._documents.replace(id, body, caller, versions))
+
+    async def patch(self, request: Request, id: str) -> Response:
+        """The document, with a partial body merged in."""
+        requests.no_parameters(request)
+        body = await requests.json_body(request)
+        caller, versions = requests.caller(request), requests.versions(request)
+        return _document(await self._documents.patch(id, body, caller, versions))
+
+    async def delete(self, request: Request, id: str) -> Response:
+        """204, and the document is gone."""
+        requests.no_parameters(request)
+        await self._documents.delete(id, requests.caller(request), requests.versions(request))
+        return Response(status_code=204)
+
+
+class OperationRoutes:
+    """Operations by name."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    async def call(self, operation: str, request: Request) -> Response:
+        """200 with the operation's output. Headers tell which run it was, and whether its effect was there before."""
+        requests.no_parameters(request)
+        outcome = await self._application.call(
+            operation,
+            await requests.json_body(request),
+            caller=requests.caller(request),
+            key=requests.idempotency_key(request),
+        )
+        headers = {"Pulpo-Run": outcome.run} if outcome.run else {}
+        if outcome.already:
+            headers["Pulpo-Already"] = "true"
+        if outcome.replayed:
+            headers["Idempotency-Replayed"] = "true"
+        return Response(outcome.output, headers=headers, media_type=JSON)
+
+
+def _document(written: Written, status: int = 200) -> Response:
+    return Response(written.json, status, {"ETag": f'"{written.version}"'}, JSON)
+
+
+def known(names: frozenset[str], name: str, what: str) -> str:
+    """The name, if it is one of these. Raises PulpoError PULPO404."""
+    if name not in names:
+        raise PulpoError("PULPO404", f"there is no {what} of this name", hint=f"known are: {', '.join(sorted(names))}")
+    return name

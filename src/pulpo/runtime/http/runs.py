@@ -1,0 +1,129 @@
+"""Flows and runs over HTTP: start, look, watch, cancel, retry, wake."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import pydantic_core
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pulpo.runtime import shapes
+from pulpo.runtime.application import Application
+from pulpo.runtime.http import requests, streams
+from pulpo.runtime.http.resources import JSON, known
+from pulpo.runtime.listing import RUN_FIELDS, parse
+from pulpo.runtime.tables import RUNS
+from pulpo.spec import Json
+
+B = TypeVar("B", bound=BaseModel)
+
+
+class Cancelling(BaseModel):
+    """The body of a cancel."""
+
+    model_config = ConfigDict(extra="forbid")
+    reason: str = ""
+
+
+class Retrying(BaseModel):
+    """The body of a retry: with another input, or with the same."""
+
+    model_config = ConfigDict(extra="forbid")
+    input: dict[str, Any] | None = None
+
+
+class Waking(BaseModel):
+    """The body of a wake: nothing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def flows_router(application: Application) -> APIRouter:
+    """The routes under `/flows`."""
+    routes = APIRouter()
+    plans = application.plans
+    flows = frozenset(plans)
+
+    @routes.get("/flows")
+    async def list_flows(request: Request) -> Response:
+        requests.no_parameters(request)
+        return _json([plan.as_json() for plan in plans.values()])
+
+    @routes.get("/flows/{name}")
+    async def get_flow(request: Request, name: str) -> Response:
+        requests.no_parameters(request)
+        return _json(plans[known(flows, name, "flow")].as_json())
+
+    @routes.post("/flows/{name}/runs")
+    async def start_run(request: Request, name: str) -> Response:
+        requests.no_parameters(request)
+        run = await application.engine.start_run(
+            known(flows, name, "flow"),
+            await requests.json_body(request),
+            caller=requests.caller(request),
+            key=requests.idempotency_key(request),
+        )
+        return _accepted(run)
+
+    return routes
+
+
+def runs_router(application: Application) -> APIRouter:
+    """The routes under `/runs`."""
+    routes = APIRouter()
+
+    @routes.get("/runs")
+    async def list_runs(request: Request) -> Response:
+        given = [pair for pair in request.query_params.multi_items() if pair != ("sort", "-created_at")]
+        listing = parse(given, RUN_FIELDS, page_limit=application.settings.api.page_limit, sort=None)
+        page = await application.engine.runs(where=listing.where, limit=listing.limit, after=listing.cursor)
+        headers = {}
+        if listing.count:
+            headers["X-Total-Count"] = str(await application.store.count(RUNS, listing.where))
+        if page.cursor is not None:
+            headers["Link"] = f'</runs?{listing.next_query(page.cursor)}>; rel="next"'
+        body = "[" + ",".join(record.json for record in page.records) + "]"
+        return Response(body, headers=headers, media_type=JSON)
+
+    @routes.get("/runs/{id}")
+    async def get_run(request: Request, id: str) -> Response:
+        requests.no_parameters(request)
+        return _json(await application.engine.run(id))
+
+    @routes.get("/runs/{id}/events")
+    async def run_events(request: Request, id: str) -> Response:
+        return await streams.of_run(application, request, id)
+
+    @routes.post("/runs/{id}/cancel")
+    async def cancel_run(request: Request, id: str) -> Response:
+        body = await _body(request, Cancelling)
+        return _accepted(await application.engine.cancel(id, reason=body.reason))
+
+    @routes.post("/runs/{id}/retry")
+    async def retry_run(request: Request, id: str) -> Response:
+        body = await _body(request, Retrying)
+        return _accepted(await application.engine.retry(id, raw=body.input))
+
+    @routes.post("/runs/{id}/wake")
+    async def wake_run(request: Request, id: str) -> Response:
+        await _body(request, Waking)
+        return _accepted(await application.engine.wake(id))
+
+    return routes
+
+
+async def _body(request: Request, cls: type[B]) -> B:
+    requests.no_parameters(request)
+    try:
+        return cls.model_validate_json(await requests.json_body(request))
+    except ValidationError as error:
+        raise shapes.invalid(error) from None
+
+
+def _json(value: Json, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(pydantic_core.to_json(value), status, headers, JSON)
+
+
+def _accepted(run: Json) -> Response:
+    return _json(run, 202, {"Location": f"/runs/{run['id']}"})

@@ -1,0 +1,194 @@
+"""The schemas of the OpenAPI document: models to read and to write, inputs and outputs, runs, plans, problems."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import JsonSchemaMode
+
+from pulpo.errors import CODES
+from pulpo.runtime.bodies import STAMPS
+from pulpo.runtime.listing import RUN_STATES
+from pulpo.runtime.metadata import clean
+from pulpo.runtime.shapes import flow_input
+from pulpo.spec import AppSpec, FlowPlan, Json, ModelSpec, OperationSpec
+
+_PREFIX = "#/components/schemas/"
+
+
+def ref(name: str) -> dict[str, Json]:
+    """A reference to a component."""
+    return {"$ref": _PREFIX + name}
+
+
+class Schemas:
+    """Every schema of an application, in one set of components, so that each class has one name."""
+
+    def __init__(self, app: AppSpec, plans: Mapping[str, FlowPlan]) -> None:
+        self._app, self._plans = app, plans
+        wanted: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = []
+        for model in app.models:
+            if model.api:
+                wanted.append((model.name, "serialization", TypeAdapter(model.cls)))
+                if model.api != ("list", "get"):
+                    wanted.append((model.name, "validation", TypeAdapter(model.cls)))
+        for operation in app.operations:
+            if operation.input.cls is not None:
+                wanted.append((operation.name, "validation", TypeAdapter(operation.input.cls)))
+            output = operation.output.cls if operation.output.cls is not None else operation.output.annotation
+            wanted.append((operation.name, "serialization", TypeAdapter(output)))
+        wanted += [(f"flow {name}", "validation", TypeAdapter(flow_input(plans[name], app))) for name in sorted(plans)]
+        found, rest = TypeAdapter.json_schemas(wanted, ref_template=_PREFIX + "{model}")
+        self._found = {key: clean(schema) for key, schema in found.items()}
+        self._defs: dict[str, Json] = clean(rest.get("$defs", {}))
+
+    def input(self, operation: OperationSpec) -> Json:
+        """An operation's input."""
+        return self._found[operation.name, "validation"]
+
+    def output(self, operation: OperationSpec) -> Json:
+        """An operation's output."""
+        return self._found[operation.name, "serialization"]
+
+    @staticmethod
+    def flow_input_name(flow: str) -> str:
+        """The component that is a flow's input."""
+        return f"flow.{flow}.input"
+
+    def components(self) -> dict[str, Json]:
+        """All components, sorted by name."""
+        found: dict[str, Json] = dict(self._defs)
+        for model in self._app.models:
+            if not model.api:
+                continue
+            found[model.name] = self._whole(model, "serialization")
+            if any(action in model.api for action in ("create", "replace", "patch")):
+                found.update(_writable(model, self._whole(model, "validation")))
+        for name in sorted(self._plans):
+            found[self.flow_input_name(name)] = self._found[f"flow {name}", "validation"]
+        found.update(_own())
+        return {name: found[name] for name in sorted(found)}
+
+    def _whole(self, model: ModelSpec, mode: JsonSchemaMode) -> Json:
+        schema = self._found[model.name, mode]
+        name = schema.get("$ref", "").removeprefix(_PREFIX)
+        return self._defs[name] if name else schema
+
+
+def _writable(model: ModelSpec, whole: Mapping[str, Json]) -> dict[str, Json]:
+    """The bodies of create, replace and patch: what is not a client's to write is not in them."""
+    closed = STAMPS | {field.name for field in model.fields if field.readonly}
+    create = _without(whole, closed, f"{model.name}Create")
+    replace = _without(whole, closed | {"id"}, f"{model.name}Replace")
+    required = replace.get("required", [])
+    patch = {name: part for name, part in replace.items() if name != "required"}
+    patch["title"] = f"{model.name}Patch"
+    patch["properties"] = {
+        name: _partial(part, nullable=name not in required) for name, part in replace["properties"].items()
+    }
+    found = {"create": create, "replace": replace, "patch": patch}
+    return {schema["title"]: schema for action, schema in found.items() if action in model.api}
+
+
+def _without(schema: Mapping[str, Json], closed: Iterable[str], title: str) -> dict[str, Any]:
+    gone = frozenset(closed)
+    found = {**schema, "title": title}
+    found["properties"] = {name: part for name, part in schema["properties"].items() if name not in gone}
+    required = [name for name in schema.get("required", []) if name not in gone]
+    if required:
+        found["required"] = required
+    else:
+        found.pop("required", None)
+    return found
+
+
+def _partial(part: Mapping[str, Json], *, nullable: bool) -> Json:
+    """A field of a merge patch: null takes it back to its default, which a required field does not have."""
+    plain = {name: value for name, value in part.items() if name != "default"}
+    if not nullable or {"type": "null"} in plain.get("anyOf", []):
+        return plain
+    return {"anyOf": [plain, {"type": "null"}]}
+
+
+_TEXT: Json = {"type": "string"}
+_TIME: Json = {"type": ["string", "null"], "format": "date-time"}
+_MAYBE: Json = {"type": ["string", "null"]}
+_MOMENTS = {"created_at": _TIME, "updated_at": _TIME, "started_at": _TIME, "finished_at": _TIME, "wake_at": _TIME}
+
+
+def _object(properties: dict[str, Json], required: Iterable[str], *, more: bool = True) -> dict[str, Json]:
+    return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": more}
+
+
+def _own() -> dict[str, Json]:
+    """What is the same in every application."""
+    failure = _object({"code": _TEXT, "detail": _TEXT, "hint": _MAYBE, "step": _MAYBE}, ["code", "detail"])
+    step = _object(
+        {
+            "id": _TEXT,
+            "run": _TEXT,
+            "operation": _TEXT,
+            "kind": {"enum": ["step", "compensation"]},
+            "state": {"enum": [*RUN_STATES, "skipped"]},
+            "generation": {"type": "integer"},
+            "attempts": {"type": "integer"},
+            "input": {},
+            "output": {},
+            "error": {"anyOf": [ref("RunError"), {"type": "null"}]},
+            "already": {"type": "boolean"},
+            **_MOMENTS,
+        },
+        ["id", "run", "operation", "kind", "state"],
+    )
+    run = _object(
+        {
+            "id": _TEXT,
+            "version": {"type": "integer"},
+            "kind": {"enum": ["flow", "operation"]},
+            "name": _TEXT,
+            "state": {"enum": list(RUN_STATES)},
+            "input": {},
+            "output": {},
+            "error": {"anyOf": [ref("RunError"), {"type": "null"}]},
+            "live": {**_MAYBE, "description": "The value of `one_per` while the run has not ended."},
+            "retry_of": _MAYBE,
+            "retried_by": _MAYBE,
+            "cancel_requested": {"type": "boolean"},
+            **_MOMENTS,
+            "steps": {"type": "array", "items": ref("StepRun"), "description": "Where one run is asked for."},
+        },
+        ["id", "version", "kind", "name", "state"],
+    )
+    place = _object({"pointer": _TEXT, "code": _TEXT, "message": _TEXT}, ["pointer", "code", "message"], more=False)
+    problem = _object(
+        {
+            "type": {"type": "string", "format": "uri-reference"},
+            "title": _TEXT,
+            "status": {"type": "integer"},
+            "code": {
+                "type": "string",
+                "description": "Pulpo's or the application's own, in snake_case.",
+                "examples": [code for code in CODES if CODES[code].status in (404, 409)][:3],
+            },
+            "detail": _TEXT,
+            "hint": _TEXT,
+            "request_id": _TEXT,
+            "errors": {"type": "array", "items": place},
+        },
+        ["type", "title", "status", "code", "detail", "request_id"],
+    )
+    plan = _object(
+        {"flow": _TEXT, "steps": {"type": "array", "items": {"type": "object"}}, "one_per": _MAYBE}, ["flow", "steps"]
+    )
+    return {
+        "Cancelling": _object({"reason": _TEXT}, (), more=False),
+        "Plan": plan,
+        "Problem": problem,
+        "Retrying": _object({"input": {"type": ["object", "null"]}}, (), more=False),
+        "Run": run,
+        "RunError": failure,
+        "StepRun": step,
+        "Waking": _object({}, (), more=False),
+    }

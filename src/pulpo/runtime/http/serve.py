@@ -1,0 +1,131 @@
+"""The API process: uvicorn on uvloop and httptools, one JSON line per log record on standard error."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import socket
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from pulpo.errors import PulpoError
+from pulpo.runtime.http.guard import is_loopback
+from pulpo.runtime.target import load_application
+
+DRAIN = 8
+"""Seconds that requests in flight have to finish after SIGTERM; the rest of ten goes to stopping the engine."""
+_EXTRA = ("facts", "request_id", "run", "operation", "attempt")
+
+
+class JsonLines(logging.Formatter):
+    """A log record as one JSON object; what a request or an operation adds to it is kept."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        line: dict[str, object] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        for name in _EXTRA:
+            value = getattr(record, name, None)
+            if isinstance(value, dict):
+                line.update(value)
+            elif value is not None:
+                line[name] = value
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+class _Server(uvicorn.Server):
+    """Tells open event streams that the server goes down, before it waits for them."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain and stop."""
+        self.config.app.state.closing.set()  # type: ignore[union-attr]  # our FastAPI application
+        await super().shutdown(sockets)
+
+
+def serve(root: Path, host: str | None = None, port: int | None = None) -> None:
+    """Serve a compiled project until SIGTERM or SIGINT, then drain within 10 s.
+
+    Args:
+        root: The project's root.
+        host: A loopback address; by default the setting `api.host`.
+        port: 0 for a free one, which the log names; by default the setting `api.port`.
+    Raises:
+        PulpoError: PULPO802 not compiled; PULPO701 the port is taken; PULPO705 the host is not loopback.
+    """
+    log_to_stderr()
+    app = load_app(root)
+    settings = app.state.application.settings
+    listener = _listener(host or settings.api.host, settings.api.port if port is None else port)
+    config = uvicorn.Config(
+        app,
+        loop="uvloop" if sys.platform != "win32" else "asyncio",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=DRAIN,
+    )
+    address, bound = listener.getsockname()[:2]
+    logging.getLogger("pulpo.http").info(
+        "listening on http://%s:%d", f"[{address}]" if ":" in address else address, bound
+    )
+    _Server(config).run(sockets=[listener])
+
+
+def load_app(root: Path) -> FastAPI:
+    """The generated ASGI application of a project.
+
+    Raises:
+        PulpoError: PULPO802 it has not been compiled, PULPO101 a module of it does not import.
+    """
+    root = root.resolve()
+    load_application(root)
+    if not (root / "generated" / "api" / "app.py").is_file():
+        raise PulpoError("PULPO802", f"the project in {root} has no compiled API", hint="run `pulpo compile`")
+    app: FastAPI = importlib.import_module("generated.api.app").app
+    return app
+
+
+def log_to_stderr(level: int = logging.INFO) -> None:
+    """Write the process's log as JSON lines."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in ("uvicorn.error", "uvicorn.access", "asyncio", "httpx"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    address = "127.0.0.1" if host == "localhost" else host
+    if not is_loopback(address):
+        raise PulpoError(
+            "PULPO705", f"{host} is not a loopback address", hint="development mode serves this machine only"
+        )
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((address, port))
+    except OSError as error:
+        listener.close()
+        raise PulpoError(
+            "PULPO701",
+            f"port {port} of {host} cannot be used: {error.strerror}",
+            hint="set PULPO_API_PORT to a free one",
+        ) from None
+    listener.set_inheritable(True)
+    return listener

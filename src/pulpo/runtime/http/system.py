@@ -1,0 +1,77 @@
+"""Addresses about the application itself: what it is, whether it lives, what it counts, what happens in it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pydantic_core
+from fastapi import APIRouter, Request, Response
+
+from pulpo.errors import PulpoError
+from pulpo.model.conditions import Compare
+from pulpo.runtime.application import Application
+from pulpo.runtime.http import metrics, requests, streams
+from pulpo.runtime.http.openapi import openapi
+from pulpo.runtime.http.resources import JSON
+from pulpo.runtime.listing import RUN_STATES
+from pulpo.runtime.metadata import metadata
+from pulpo.runtime.tables import RUNS
+
+_PATIENCE = 2.0
+"""Seconds that the store may take to answer a question of readiness."""
+
+
+def router(application: Application, counted: metrics.Metrics) -> APIRouter:
+    """`/meta`, `/openapi.json`, `/events`, `/livez`, `/readyz`, `/metrics`."""
+    routes = APIRouter()
+    about = metadata(application.spec, application.plans, application.settings)
+    described = pydantic_core.to_json(openapi(application.spec, application.plans, application.settings))
+
+    @routes.get("/meta")
+    async def meta(request: Request) -> Response:
+        return Response(pydantic_core.to_json({**about, "caller": _caller(request)}), media_type=JSON)
+
+    @routes.get("/openapi.json")
+    async def openapi_document() -> Response:
+        return Response(described, media_type=JSON)
+
+    @routes.get("/events")
+    async def events(request: Request) -> Response:
+        return await streams.of_everything(application, request)
+
+    @routes.get("/livez")
+    async def livez() -> Response:
+        return Response(b'{"status":"ok"}', media_type=JSON)
+
+    @routes.get("/readyz")
+    async def readyz(request: Request) -> Response:
+        down = await _down(application)
+        if request.app.state.closing.is_set():
+            down.append("server")
+        body = {"status": "ok" if not down else "down", "down": down}
+        return Response(pydantic_core.to_json(body), 503 if down else 200, media_type=JSON)
+
+    @routes.get("/metrics")
+    async def metrics_text() -> Response:
+        runs = {state: await application.store.count(RUNS, Compare("state", "eq", state)) for state in RUN_STATES}
+        return Response(counted.text(runs), media_type=metrics.MEDIA_TYPE)
+
+    return routes
+
+
+def _caller(request: Request) -> dict[str, str]:
+    caller = requests.caller(request)
+    return {"principal": caller.principal, "role": caller.role}
+
+
+async def _down(application: Application) -> list[str]:
+    """What does not work: the store, this process's worker."""
+    down = []
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            await application.store.last_event()
+    except (PulpoError, TimeoutError):
+        down.append("store")
+    if not application.engine.worker.alive:
+        down.append("worker")
+    return down
