@@ -19,7 +19,7 @@ from pulpo.settings import STATE
 
 START_PATIENCE = 30.0
 """Seconds that the services have to become healthy."""
-STOP_PATIENCE = 8.7
+STOP_PATIENCE = 9.3
 """Seconds that everything has to end by itself."""
 
 ServiceState: TypeAlias = Literal["healthy", "starting", "unhealthy", "restarting", "stopped"]
@@ -214,7 +214,7 @@ def _stop(root: Path, socket: Path) -> int:
         while pid is not None and processes.alive(pid) and time.monotonic() < deadline:
             supervisor.nudge(socket)
             time.sleep(0.05)
-        killed = _clean(root, patience=0.5)
+        killed = _clean(root, patience=0.2)
     _discard(socket)
     return killed
 
