@@ -231,7 +231,10 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """Where a step's input field comes from: the flow's input (`step` is None) or an earlier step's output field."""
+    """Where a step's input field comes from: the flow's input (`step` is None) or an earlier step's output field.
+
+    Of a step's wires for one field the last that has a value counts.
+    """
 
     field: str
     step: str | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pulpo.graph.shape import Leaf, Par, Seq, Tree, shape
+from pulpo.graph.shape import Leaf, Par, Seq, Shape, shape
 from pulpo.spec import FlowPlan, InputField, Json, Step
 
 
@@ -31,8 +31,8 @@ def _lines(plan: FlowPlan, *, why: bool) -> Iterator[str]:
         yield plan.description
     yield ""
     steps = {step.operation: step for step in plan.steps}
-    tree = shape(plan)
-    yield from _drawn(tree, steps, "  ") if tree is not None else _listed(plan)
+    form = shape(plan)
+    yield from _drawn(form, steps, "  ") if form is not None else _listed(plan)
     yield ""
     yield "Critical path"
     yield f"  {' -> '.join(plan.critical_path)}"
@@ -52,9 +52,9 @@ def _lines(plan: FlowPlan, *, why: bool) -> Iterator[str]:
             yield f"    {edge.rule}: {edge.why}"
 
 
-def _drawn(tree: Tree, steps: dict[str, Step], indent: str) -> Iterator[str]:
+def _drawn(form: Shape, steps: dict[str, Step], indent: str) -> Iterator[str]:
     """One line per step; what runs side by side stands under `together`, each branch behind a dash."""
-    match tree:
+    match form:
         case Leaf(step):
             yield f"{indent}{_step(steps[step])}"
         case Seq(parts):

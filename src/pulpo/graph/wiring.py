@@ -34,19 +34,19 @@ def flow_input(models: Collection[str], operations: Operations, ancestors: Ances
 def wires(operations: Operations, ancestors: Ancestors, given: Mapping[str, InputField], step: str) -> tuple[Wire, ...]:
     """A step's wires, in the order of its fields.
 
-    Of two wires for one field, the first that has a value counts: a field that the flow's input may leave out falls
-    back to the nearest step that outputs it.
+    Of two wires for one field the last that has a value counts: what the flow's input may leave out comes from the
+    nearest step that outputs it, unless it was given.
     """
     found: list[Wire] = []
     for field in operations[step].input.fields:
         if bound := binding(operations, ancestors, step, field.name):
             found.append(Wire(field.name, *bound))
             continue
-        if field.name in given:
-            found.append(Wire(field.name, None, field.name))
         if field.name not in given or not given[field.name].required:
             providers = nearest(operations, ancestors, step, field.name)
             found += [Wire(field.name, provider, field.name) for provider in providers[:1]]
+        if field.name in given:
+            found.append(Wire(field.name, None, field.name))
     return tuple(found)
 
 
