@@ -1,4 +1,4 @@
-"""A project, from its folder to its plans: load -> check -> plan, on one screen."""
+"""A project, from its folder to its generated files: load -> check -> plan -> emit -> write, on one screen."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pulpo import settings as settings_module
+from pulpo.compile import record, write
 from pulpo.declare.discover import load_app
-from pulpo.errors import Finding
+from pulpo.errors import Finding, ProjectErrors
 from pulpo.graph import build, checks
 from pulpo.settings import Settings
 from pulpo.spec import AppSpec, FlowPlan
@@ -48,3 +49,33 @@ def load(root: Path) -> Project:
     if not any(finding.code == "PULPO101" for finding in found):
         found = (*found, *checks.check(app))
     return Project(root, settings, app, build.plans(app), checks.by_place(found))
+
+
+def compile_project(root: Path, *, force: bool = False, check: bool = False, diff: bool = False) -> write.Result:
+    """Make a project's generated files what they should be.
+
+    Args:
+        root: The project's root.
+        force: Overwrite what was edited by hand.
+        check: Write nothing; the result's `findings` say what is stale.
+        diff: Write nothing; the result's `diff` shows what would change.
+
+    Raises:
+        ProjectErrors: The project has problems, or generated files were edited by hand; nothing was written.
+        PulpoError: PULPO105, a setting cannot be read; PULPO304, the disk refuses.
+    """
+    from pulpo.compile import compiler  # noqa: PLC0415 - emitters are not needed where nothing changed
+
+    root = root.resolve()
+    inputs = record.inputs(root)
+    if not (force or check or diff) and (done := write.unchanged(root, inputs)) is not None:
+        return done
+    project = load(root)
+    if project.findings:
+        raise ProjectErrors(project.findings)
+    artifacts = compiler.emit(project.app, project.plans, compiler.stable_settings(root))
+    if check:
+        return write.check(root, artifacts, project.plans)
+    if diff:
+        return write.diff(root, artifacts, project.plans)
+    return write.apply(root, artifacts, project.plans, force=force, inputs=inputs)

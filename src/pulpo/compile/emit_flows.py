@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pulpo import names
-from pulpo.compile.artifact import Artifact, call, docstring, header, quoted, render
+from pulpo.compile.artifact import Artifact, call, header, one_line, quoted, render
 from pulpo.compile.emit_application import package, sources
 from pulpo.compile.identifiers import Identifiers, flow_function, flow_module
-from pulpo.graph.shape import Leaf, Par, Seq, Shape, shape
+from pulpo.graph.shape import Leaf, Par, Seq, Shape, linear, shape
 from pulpo.spec import AppSpec, FlowPlan, OperationSpec, Step
 
 GRACE = 5
@@ -51,11 +51,11 @@ class _Body:
         """One side of a `gather`."""
         if isinstance(part, Leaf):
             return f"{self._functions[part.step]}(run)"
-        steps = _steps(part)
+        steps = linear(part)
         name = self._taken.free(f"{self._functions[steps[0]]}_branch")
         body = tuple(self.statements(part, 4))  # first, so that inner branches are defined above
         words = ", ".join(names.short(step) for step in steps)
-        self.branches.append(_Branch(name, f"One side: {words}.", body))
+        self.branches.append(_Branch(name, f"One branch: {words}.", body))
         return f"{name}(run)"
 
 
@@ -104,7 +104,7 @@ def _task(step: Step, operation: OperationSpec, function: str) -> Mapping[str, s
         "decorator": call("@task", [*options, "**STEP"]),
         "function": function,
         "operation": quoted(step.operation),
-        "doc": docstring(
+        "doc": one_line(
             operation.description, indent=4, fallback=f"{operation.title or names.title(operation.short)}."
         ),
     }
@@ -123,10 +123,6 @@ def _graph(plan: FlowPlan, functions: Mapping[str, str], taken: Identifiers) -> 
         )
         lines.append(call("asyncio.create_task", [work], indent=8, prefix=f"{done[step.operation]} = "))
     return [*lines, call("asyncio.gather", list(done.values()), indent=8, prefix="await ")]
-
-
-def _steps(part: Shape) -> tuple[str, ...]:
-    return (part.step,) if isinstance(part, Leaf) else tuple(step for inner in part.parts for step in _steps(inner))
 
 
 def _summary(plan: FlowPlan) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,16 +28,18 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State, TaskRun
 
     from pulpo.runtime.application import Application
-    from pulpo.runtime.engine import Attached
+    from pulpo.runtime.engine import Attached, Engine
 
 _LONGEST_DELAY = 60.0
-_STOPPED = "PULPO416"
+_QUIET = frozenset({"completed", "stopped", "waiting"})
 
 
 async def may_retry(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001 - Prefect's form
-    """Whether Prefect tries a step again: not what the application refused, and not what was cancelled."""
-    error = await state.aresult(raise_on_failure=False)
-    return not isinstance(error, PulpoError) or error.status >= 500
+    """Whether Prefect tries a step again: not where Pulpo has spoken, whose journal counts its own attempts.
+
+    What is left (Prefect's own timeout, a lost connection) joins the step where it is.
+    """
+    return not isinstance(await state.aresult(raise_on_failure=False), PulpoError)
 
 
 def delays(retries: int) -> list[float]:
@@ -51,7 +53,7 @@ STEP: dict[str, Any] = {
     "retry_delay_seconds": delays,
     "retry_jitter_factor": 0.5,
 }
-"""Options of every task: the journal keeps results, so Prefect caches none; a refusal is never tried again."""
+"""Options of every task: the journal keeps results, so Prefect caches none and decides little."""
 
 
 @dataclass(slots=True, eq=False)
@@ -60,11 +62,12 @@ class FlowRun:
 
     Attributes:
         id: The run's id: Prefect's for its flow run, unless another was given.
-        result: Once the run is closed, its document in the journal: `state`, `output`, `error`, …
+        result: Once the run is closed, its document in the journal: `state`, `output`, `error`, `steps`, …
     """
 
     id: str
     result: Json = None
+    _engine: Engine | None = None
     _attached: Attached | None = None
     _closing: bool = False
     _working: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -75,7 +78,7 @@ class FlowRun:
         Returns:
             The operation's output as JSON.
         Raises:
-            PulpoError: It failed or was refused; PULPO416, its gate stopped the flow; PULPO413, the run is ending.
+            PulpoError: What it failed with; PULPO413, the run is ending (a gate stopped it, another step failed).
         """
         if self._closing or self._attached is None:
             raise PulpoError("PULPO413", f"{operation} does not start: run {self.id} is ending")
@@ -88,12 +91,26 @@ class FlowRun:
             self._working.discard(work)
 
     async def close(self, error: BaseException | None = None) -> None:
-        """Settle the run: what still works comes to its end first, nothing new starts."""
-        self._closing = True
+        """Settle the run: what works comes to its end, nothing new starts, and what must be undone is.
+
+        An error that is not the journal's (a bug in an overridden flow, Prefect's cancellation) cancels the run.
+
+        Raises:
+            PulpoError: What the run failed with.
+        """
+        assert self._engine is not None
         assert self._attached is not None
+        self._closing = True
         if self._working:
             await asyncio.wait(self._working)
-        self.result = await self._attached.finish(error)
+        if error is not None and not isinstance(error, PulpoError):
+            with suppress(PulpoError):  # past its end or its pivot: then it ends as the journal says
+                await self._engine.cancel(self.id, reason=f"{type(error).__name__} in the flow")
+        self.result = await self._attached.finish()
+        if self.result["state"] not in _QUIET and (failure := self.result["error"]):
+            raise PulpoError(
+                failure["code"], failure["detail"], hint=failure.get("hint"), status=failure.get("status")
+            ) from error
 
 
 @asynccontextmanager
@@ -107,7 +124,7 @@ async def open_run(
 ) -> AsyncIterator[FlowRun]:
     """A run of a flow for as long as the block lasts, worked on by this process.
 
-    A gate that stops the flow ends the block quietly; any other error goes on to the caller when the run is settled.
+    A run that a gate stopped, or that waits, ends the block quietly; a failure goes on to the caller once settled.
 
     Args:
         flow: The flow's name.
@@ -124,13 +141,14 @@ async def open_run(
     async with _started(application):
         id = run_id or _prefect_run_id()
         attached = await application.engine.attach(flow, data, run_id=id, caller=caller or Caller())
-        run = FlowRun(attached.id, _attached=attached)
+        run = FlowRun(attached.id, _engine=application.engine, _attached=attached)
         try:
             yield run
+        except PulpoError as error:
+            await run.close(error)  # raises what the run failed with, and nothing where a gate stopped it or it waits
         except BaseException as error:
             await run.close(error)
-            if not (isinstance(error, PulpoError) and error.code == _STOPPED):
-                raise
+            raise
         else:
             await run.close()
 

@@ -1,0 +1,46 @@
+"""`generated/deploy/`: a container image, the processes in containers, and the flows as Prefect deployments."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pulpo.compile.artifact import Artifact, header, render
+from pulpo.compile.emit_flows import entrypoint
+from pulpo.settings import ServiceSettings, Settings
+from pulpo.spec import AppSpec, FlowPlan
+
+_FOLDER = "generated/deploy"
+_SETTINGS = ("pulpo.toml",)
+
+
+@dataclass(frozen=True, slots=True)
+class _Service:
+    """A process of the project's own, as compose starts it."""
+
+    name: str
+    command: tuple[str, ...]
+    health: str | None
+    env: Mapping[str, str]
+
+
+def emit_deploy(app: AppSpec, plans: Mapping[str, FlowPlan], settings: Settings) -> tuple[Artifact, ...]:
+    """Dockerfile with its ignore file, `compose.yaml` and `prefect.yaml`."""
+    slug = re.sub(r"[^a-z0-9]+", "-", app.name.lower()).strip("-") or "app"
+    services = [_service(name, settings.services[name]) for name in sorted(settings.services)]
+    flows = [(plan, entrypoint(plan.flow)) for _, plan in sorted(plans.items()) if plan.steps]
+    values = {"slug": slug, "services": services, "flows": flows, "settings": settings}
+    return tuple(
+        Artifact(path, render(f"deploy/{name}.jinja", header=header(path, _SETTINGS), **values))
+        for name in ("Dockerfile", "Dockerfile.dockerignore", "compose.yaml", "prefect.yaml")
+        for path in (f"{_FOLDER}/{name}",)
+    )
+
+
+def _service(name: str, given: ServiceSettings) -> _Service:
+    port = "" if given.port is None else str(given.port)
+    words = tuple(word.replace("{python}", "python").replace("{port}", port) for word in shlex.split(given.command))
+    health = None if given.port is None else given.url + given.health
+    return _Service(name, words, health, dict(sorted(given.env.items())))
