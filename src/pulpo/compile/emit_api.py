@@ -17,17 +17,9 @@ from pulpo.spec import Action, AppSpec, FlowPlan, ModelSpec, OperationSpec
 
 _FOLDER = "generated/api"
 _APP_NAMES = ("app", "annotations", "application", "create_app", "generated")
-_MODEL_NAMES = ("APIRouter", "ModelRoutes", "Request", "Response", "annotations", "application", "router")
-_GROUP_NAMES = (
-    "APIRouter",
-    "OperationRoutes",
-    "Request",
-    "Response",
-    "annotations",
-    "application",
-    "operations",
-    "router",
-)
+_ROUTE_NAMES = ("APIRouter", "Request", "Response", "annotations", "application", "router")
+_MODEL_NAMES = (*_ROUTE_NAMES, "ModelRoutes")
+_GROUP_NAMES = (*_ROUTE_NAMES, "OperationRoutes", "operations")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +60,12 @@ def emit_api(app: AppSpec, plans: Mapping[str, FlowPlan], settings: Settings) ->
     for operation in app.operations:
         groups.setdefault(operation.group, []).append(operation)
     modules = {group: _group_module(group, taken) for group in sorted(groups)}
+    package = f"{_FOLDER}/__init__.py"
     return (
         _application(app, (*models.values(), *modules.values())),
         *(_model(app.model(name), module) for name, module in models.items()),
         *(_group(group, groups[group], module) for group, module in modules.items()),
-        Artifact(
-            f"{_FOLDER}/__init__.py", render("api/package.py.jinja", path=f"{_FOLDER}/__init__.py", name=app.name)
-        ),
+        Artifact(package, render("api/package.py.jinja", path=package, name=app.name)),
         Artifact("openapi.json", json_text(openapi(app, plans, settings))),
     )
 
