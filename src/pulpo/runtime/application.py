@@ -26,7 +26,7 @@ from pulpo.store.port import Store
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a direct call gave: JSON text, whether the effect was there already or the answer is a replay, and its run."""
+    """What a direct call gave: JSON text, whether the effect was there already or this is a replay, and its run."""
 
     output: str
     already: bool
@@ -68,7 +68,7 @@ class Application:
         self._engine = Engine(self)
         await self._engine.start(execute=execute)
 
-    async def stop(self, timeout: float = 10.0) -> None:
+    async def stop(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - what callers expect
         """Stop the engine, giving steps that run `timeout` seconds to end, and close the store."""
         if self._engine is not None:
             await self._engine.stop(timeout)

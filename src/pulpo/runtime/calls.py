@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pydantic_core
 
-from pulpo.errors import NotReady, PulpoError
+from pulpo.errors import PulpoError
 from pulpo.model.model import new_id
 from pulpo.runtime import shapes
 from pulpo.runtime.context import Caller
@@ -135,8 +135,7 @@ async def _driven(app: Application, spec: OperationSpec, run: Run, step: StepRun
         current = await app.engine.run(run.id)
         raise PulpoError("PULPO409", f"run {run.id} goes on elsewhere ({current['state']})", hint="look at the run")
     if ended.state != "completed":
-        error = error_from(ended.error or {"code": "PULPO413", "detail": f"run {run.id} is {ended.state}"})
-        raise NotReady(error.code, error.detail, hint=error.hint) if step.waiting_since else error
+        raise error_from(ended.error or {"code": "PULPO413", "detail": f"run {run.id} is {ended.state}"})
     record = await app.store.get(STEPS, step.id)
     already = record is not None and StepRun.load(record).already
     return Called(ended.output or "null", already, replayed=False, run=run.id)

@@ -10,18 +10,17 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 import pydantic_core
 
 from pulpo.errors import NotReady, PulpoError
 from pulpo.model.model import now, timestamp
 from pulpo.runtime.execution import Execution, Followup, Lost, Owner
-from pulpo.runtime.journal import Run, State, StepRun, clock, error_json, step_id
-from pulpo.runtime.keys import Answer, Key
-from pulpo.runtime.undo import compensate, to_undo
+from pulpo.runtime.held import Held, key_writes
+from pulpo.runtime.journal import Run, StepRun, clock, error_json, step_id
+from pulpo.runtime.unwind import Ending, unwind
 from pulpo.spec import FlowPlan, Json, Step
 from pulpo.store.port import Batch, Write, WriteFailed
 
@@ -30,22 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pulpo.engine")
 
-Why: TypeAlias = Literal["error", "gate", "cancel"]
-END_OF: Mapping[Why, tuple[State, State]] = {  # why -> (nothing was to undo, everything was undone)
-    "error": ("failed", "compensated"),
-    "gate": ("stopped", "stopped"),
-    "cancel": ("cancelled", "cancelled"),
-}
 LONGEST_PAUSE = 60.0
 """Seconds between two looks at something that is not ready yet, at most."""
-
-
-@dataclass(slots=True)
-class Ending:
-    """Why a run goes no further."""
-
-    why: Why
-    error: dict[str, Json] | None = None
 
 
 class Driver:
@@ -56,14 +41,14 @@ class Driver:
     ) -> None:
         self.engine = engine
         self.app = engine.application
-        self.run = run
+        self.held = Held(engine.store, run)
         self.plan = plan
         self.steps = dict(steps)
         self.auto = auto
         self.ending: Ending | None = None
         self.draining = False
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._input: dict[str, Json] = pydantic_core.from_json(run.input)
+        self._input: dict[str, Json] = pydantic_core.from_json(run.input or "{}")
         self._outputs: dict[str, Json] = {}
         self._completed: set[str] = set()
         self._active: dict[str, asyncio.Task[None]] = {}
@@ -76,12 +61,17 @@ class Driver:
         self._timers: list[asyncio.TimerHandle] = []
         self._settling: asyncio.Task[None] | None = None
 
+    @property
+    def run(self) -> Run:
+        """The run's record as this worker knows it."""
+        return self.held.run
+
     # beginning
 
     @staticmethod
-    def first_steps(engine: Engine, run: Run, plan: FlowPlan) -> tuple[StepRun, ...]:
+    def first_steps(run: Run, plan: FlowPlan) -> tuple[StepRun, ...]:
         """The intents of the steps that need nothing, to be committed with the run itself."""
-        data = pydantic_core.from_json(run.input)
+        data = pydantic_core.from_json(run.input or "{}")
         return tuple(
             StepRun(
                 step_id(run.id, step.operation),
@@ -103,7 +93,7 @@ class Driver:
                 self._completed.add(name)
                 self._outputs[name] = pydantic_core.from_json(record.output or "null")
         if self.run.state == "compensating":
-            self.ending = Ending(_why(self.run), self.run.error)
+            self.ending = Ending(self.run.ending or "error", self.run.error)
         elif self.run.cancel_requested:
             self.ending = Ending("cancel")
         else:
@@ -152,8 +142,8 @@ class Driver:
         except Lost:
             self.lose()
         except PulpoError as error:
-            # the journal does not take what happened (no room, not reachable): it stays as it was and is tried again
-            log.error("step %s of run %s is not recorded: %s", name, self.run.id, error.detail)  # noqa: TRY400 - known
+            # what happened cannot be recorded now (no room, not reachable): it stays as it was and is tried again
+            log.warning("step %s of run %s is not recorded: %s", name, self.run.id, error.detail)
             self._timers.append(asyncio.get_running_loop().call_later(1.0, self._launch_if_ready, step))
         finally:
             self._active.pop(name, None)
@@ -170,7 +160,7 @@ class Driver:
                 await self._commit_intent(record, atomic=spec.atomic)
             elif record.state == "waiting" or (record.attempts and not spec.atomic):
                 record.state, record.wake_at = "running", None
-                await self.record([record])
+                await self.held.record(record)
             if self.ending is not None:
                 record.state = "cancelled"
                 return
@@ -251,7 +241,7 @@ class Driver:
             self._completed.add(name)
             self._outputs[name] = output
             if ended is not None:
-                self.run = ended
+                self.held.run = ended
             for intent in intents:
                 self.steps[intent.operation] = intent
             if stops:
@@ -263,20 +253,9 @@ class Driver:
         writes: tuple[Write, ...] = tuple(intent.insert() for intent in intents)
         events: tuple[Mapping[str, Json], ...] = tuple(intent.event() for intent in intents)
         if ended is not None:
-            writes = (*writes, ended.replace(), *self._key_writes(ended, record))
+            writes = (*writes, ended.replace(), *key_writes(ended, record))
             events = (*events, ended.event())
         return Followup(writes, events, separable=bool(writes), landed=landed)
-
-    def _key_writes(self, run: Run, record: StepRun | None) -> tuple[Write, ...]:
-        """A direct call's idempotency key gets its answer in the commit that ends the run."""
-        if run.key is None:
-            return ()
-        key = Key(run.key["id"], run.key["body"])
-        if run.state == "completed":
-            return (key.answered(Answer(200, pydantic_core.from_json(run.output or "null"), run.id), claimed=True),)
-        if run.error is not None and run.error.get("status", 500) < 500 and record is not None and record.touched:
-            return (key.answered(Answer(run.error["status"], run.error, run.id), claimed=True),)
-        return (key.released(),)
 
     def _ended(self, outputs: Mapping[str, Json]) -> Run:
         run = copy(self.run)
@@ -311,7 +290,7 @@ class Driver:
             definite = isinstance(error, PulpoError) and error.status < 500
             record.state, record.error, record.finished_at = "failed", data, clock()
             record.doubt = not definite and not step.atomic
-            await self.record([record])
+            await self.held.record(record)
         else:
             log.error("step %s of run %s could not begin: %s", step.operation, self.run.id, error)
         self.stop(Ending("error", data))
@@ -332,14 +311,14 @@ class Driver:
         pause = min(LONGEST_PAUSE, max(1.0, waited))
         record.state, record.error = "waiting", error_json(error, step.operation)
         record.wake_at = timestamp(now() + timedelta(seconds=pause))
-        await self.record([record])
+        await self.held.record(record)
         self._timers.append(asyncio.get_running_loop().call_later(pause, self._launch_if_ready, step))
 
     # ending
 
     def stop(self, ending: Ending) -> None:
         """Start nothing new; atomic siblings are cancelled, others may end."""
-        if self.ending is not None or (ending.why == "cancel" and self._passed()):
+        if self.ending is not None or (ending.why == "cancel" and self.passed()):
             return
         self.ending = ending
         if ending.why != "gate":
@@ -349,7 +328,13 @@ class Driver:
                     task.cancel()
         self.settle()
 
-    def _passed(self) -> bool:
+    def resume(self) -> None:
+        """Go on after all: a cancel came too late."""
+        self.ending = None
+        for step in self.plan.steps:
+            self._launch_if_ready(step)
+
+    def passed(self) -> bool:
         """Whether the point of no return lies behind, or all is done."""
         return len(self._completed) == len(self._plan_steps) or any(
             step.pivot and step.operation in self._completed for step in self.plan.steps
@@ -383,21 +368,24 @@ class Driver:
     async def _conclude(self) -> None:
         try:
             if self.draining:
-                await self.release(clock())
+                await self.held.release(clock())
             elif self.ending is not None:
-                await self._unwind(self.ending)
+                await unwind(self, self.ending)
             elif len(self._completed) == len(self._plan_steps):
                 ended = self._ended(self._outputs)
-                await self._commit_run(ended, more=self._key_writes(ended, None))
+                await self.held.change(ended, more=key_writes(ended, None))
             else:
                 wakes = [r.wake_at for r in self.steps.values() if r.state == "waiting" and r.wake_at]
-                await self.release(min(wakes, default=clock()), "waiting")
+                await self.held.release(min(wakes, default=clock()), "waiting")
         except Lost:
             self.lose()
         except PulpoError as error:
-            # the store does not take it now (no room, not reachable): the journal is as it was, so try again
-            log.error("run %s cannot be concluded yet: %s", self.run.id, error.detail)
-            self._timers.append(asyncio.get_running_loop().call_later(1.0, self._again))
+            # somebody asked for a cancel, or the store takes nothing now (no room, not reachable): look again
+            log.warning("run %s cannot be concluded yet: %s", self.run.id, error.detail)
+            if self.run.cancel_requested and self.ending is None and not self.passed():
+                self.ending = Ending("cancel")
+            pause = 0.0 if error.code == "PULPO407" else 1.0
+            self._timers.append(asyncio.get_running_loop().call_later(pause, self._again))
             return
         self._settling = None
         if self._active or self._startable_now():
@@ -412,103 +400,10 @@ class Driver:
         self._settling = None
         self.settle()
 
-    async def release(self, wake_at: str, state: State | None = None) -> None:
-        """Hold the run no longer; it is looked at again at `wake_at`, by whoever is there."""
-        run = copy(self.run)
-        run.state = state or run.state
-        run.worker, run.wake_at = None, wake_at
-        await self._commit_run(run)
-
-    async def _unwind(self, ending: Ending) -> None:
-        if self.run.state != "compensating":
-            undo = to_undo(self.plan, self.steps) if self.run.kind == "flow" else ()
-            passed = self._passed()
-            run = copy(self.run)
-            if passed and ending.why == "cancel":
-                run.cancel_requested, run.state = False, "running"
-                await self._commit_run(run)
-                self.ending = None
-                for step in self.plan.steps:
-                    self._launch_if_ready(step)
-                return
-            run.error, run.reason = ending.error, ending.why
-            if passed:
-                run.incident = "it failed after its point of no return: it has to go forward"
-                run.end("failed")
-            elif not undo:
-                run.end(END_OF[ending.why][0])
-            else:
-                run.state = "compensating"
-                run.token += 1
-            stamped = [
-                copy(record) for record in self.steps.values() if record.kind == "step" and record.finished_at is None
-            ]
-            for record in stamped:
-                if record.state == "running":
-                    record.doubt = not self._plan_steps[record.operation].atomic
-                record.state, record.token, record.finished_at = "cancelled", run.token, clock()
-            failed_step = self.steps.get(run.name) if run.kind == "operation" else None
-            await self._commit_run(run, stamped, self._key_writes(run, failed_step) if run.ended else ())
-            self.steps.update({record.operation: record for record in stamped})
-            if run.ended:
-                return
-        finished = await compensate(self)
-        if finished:
-            run = copy(self.run)
-            failed = [
-                record for record in self.steps.values() if record.kind == "compensation" and record.state == "failed"
-            ]
-            if failed:
-                names = ", ".join(record.operation for record in failed)
-                run.incident = f"could not be undone: {names}"
-                run.end("failed")
-            else:
-                run.end(END_OF[ending.why][1])
-            await self._commit_run(run)
-
-    # the journal
-
-    async def record(self, records: list[StepRun]) -> None:
-        writes = tuple(record.replace() if record.version else record.insert() for record in records)
-        try:
-            await self.engine.store.commit(Batch(writes, tuple(record.event() for record in records)))
-        except WriteFailed as error:
-            raise Lost from error
-
-    async def _commit_run(self, run: Run, records: list[StepRun] | None = None, more: tuple[Write, ...] = ()) -> None:
-        """Store a changed copy of the run, and take it for the run once it has landed."""
-        records = records or []
-        steps = (record.replace() if record.version else record.insert() for record in records)
-        writes: tuple[Write, ...] = (run.replace(), *steps, *more)
-        events = (run.event(), *(record.event() for record in records))
-        try:
-            await self.engine.store.commit(Batch(writes, events))
-        except WriteFailed as error:
-            await self._overtaken(error)
-        else:
-            self.run = run
-
-    async def _overtaken(self, error: WriteFailed) -> None:
-        """The run's record has changed: somebody asked for a cancel, or took the run."""
-        record = await self.engine.store.get(Run.collection, self.run.id)
-        if record is None:
-            raise Lost from error
-        current = Run.load(record)
-        if current.token != self.run.token or current.worker != self.run.worker:
-            raise Lost from error
-        self.run = current
-        if current.cancel_requested and self.ending is None:
-            self.ending = Ending("cancel")
-        raise PulpoError("PULPO407", f"run {current.id} was changed meanwhile") from error
-
     async def cancel(self) -> None:
         """The run's record asks for a cancel: take note of it and stop."""
-        record = await self.engine.store.get(Run.collection, self.run.id)
-        if record is not None:
-            current = Run.load(record)
-            if current.token == self.run.token and current.worker == self.run.worker:
-                self.run = current
-                self.stop(Ending("cancel"))
+        if await self.held.refresh():
+            self.stop(Ending("cancel"))
 
     def drain(self) -> None:
         """Start nothing new and let go when what runs has ended."""
@@ -537,7 +432,3 @@ def wired(step: Step, data: Mapping[str, Json], outputs: Mapping[str, Json]) -> 
         if isinstance(source, Mapping) and wire.source in source:
             found[wire.field] = source[wire.source]
     return pydantic_core.to_json(found).decode()
-
-
-def _why(run: Run) -> Why:
-    return run.reason if run.reason in ("error", "gate", "cancel") else "error"  # type: ignore[return-value]

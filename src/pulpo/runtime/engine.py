@@ -20,7 +20,7 @@ from pulpo.runtime.journal import END_STATES, Run, StepRun, clock, step_id
 from pulpo.runtime.keys import Answer, Key
 from pulpo.runtime.tables import PLANS, RUNS, STEPS
 from pulpo.runtime.workers import Worker
-from pulpo.spec import FlowPlan, Json, OperationSpec, Step
+from pulpo.spec import FlowPlan, Json, OperationSpec, Step, Wire
 from pulpo.store.port import Batch, Insert, Page, Query, Record, StaleVersion, Store, UniqueTaken, Write, WriteFailed
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Engine:
                     log.debug("another process kept the plan %s first", hash_)
         await self.worker.start(execute=execute)
 
-    async def stop(self, timeout: float) -> None:
+    async def stop(self, seconds: float) -> None:
         """Let what runs come to the end of its steps, then let go of it; unfinished runs go on elsewhere."""
         await self.worker.quiet()
         drivers = list(self.drivers.values())
@@ -69,7 +69,7 @@ class Engine:
             driver.drain()
         waiting = [driver.done for driver in drivers]
         if waiting:
-            await asyncio.wait(waiting, timeout=timeout)
+            await asyncio.wait(waiting, timeout=seconds)
         for driver in list(self.drivers.values()):
             driver.abandon()
         if waiting:
@@ -114,7 +114,7 @@ class Engine:
         if claim is not None and (answer := await claim.stored(self.store)) is not None and answer.run:
             return await self.run(answer.run)
         run, steps = self._new(plan, text, live, caller, run_id, retry_of)
-        writes = [run.insert(), *(step.insert() for step in steps)]
+        writes: list[Write] = [run.insert(), *(step.insert() for step in steps)]
         if claim is not None:
             writes.append(claim.answered(Answer(202, None, run.id), claimed=False))
         if retry_of is not None:
@@ -141,7 +141,7 @@ class Engine:
             raise NotFound("flow", flow)
         cls = self.input_of(flow)
         value = shapes.parse(cls, shapes.text_of(raw))
-        await self.application.references.resolve(shapes.flow_references(plan, self.application.spec), value)
+        await self.application.references.resolve(shapes.flow_references(plan), value)
         live = getattr(value, plan.one_per) if plan.one_per else None
         return plan, value.model_dump_json(exclude_unset=True), None if live is None else str(live)
 
@@ -169,7 +169,7 @@ class Engine:
             run.state, run.wake_at = "queued", clock()
             return run, ()
         run.worker, run.started_at = self.worker.id, clock()
-        return run, Driver.first_steps(self, run, plan)
+        return run, Driver.first_steps(run, plan)
 
     async def _live_run(self, flow: str, plan: FlowPlan, live: str | None) -> PulpoError:
         where = All((Compare("name", "eq", flow), Compare("live", "eq", live)))
@@ -305,7 +305,7 @@ class Engine:
         """A page of runs, the newest first."""
         return await self.store.query(Query(RUNS, where, (("created_at", True),), limit, after))
 
-    async def finished(self, id: str, timeout: float | None = None) -> Json:
+    async def finished(self, id: str, timeout: float | None = None) -> Json:  # noqa: ASYNC109 - what callers expect
         """Wait until a run is in an end state. Raises TimeoutError."""
         async with asyncio.timeout(timeout):
             while True:
@@ -394,10 +394,14 @@ class Engine:
         if run.kind == "operation":
             if run.state != "failed":
                 raise PulpoError("PULPO407", f"run {id} is {run.state}")
-            outcome = await self.application.call(run.name, raw if raw is not None else run.input, caller=caller)
+            outcome = await self.application.call(
+                run.name, raw if raw is not None else run.input or "{}", caller=caller
+            )
             return await self.run(outcome.run)
         if raw is not None or undone or run.state != "failed":
-            return await self.start_run(run.name, raw if raw is not None else run.input, caller=caller, retry_of=run.id)
+            return await self.start_run(
+                run.name, raw if raw is not None else run.input or "{}", caller=caller, retry_of=run.id
+            )
         return await self._resume(run, steps)
 
     async def _resume(self, run: Run, steps: dict[str, StepRun]) -> Json:
@@ -421,10 +425,10 @@ class Engine:
                     token=run.token + 1,
                 )
                 writes.append(again.insert())
-        run.state, run.error, run.incident, run.reason, run.finished_at = "queued", None, None, None, None
+        run.state, run.error, run.incident, run.ending, run.finished_at = "queued", None, None, None, None
         run.token, run.worker, run.wake_at, run.cancel_requested = run.token + 1, None, clock(), False
         if plan.one_per:
-            run.live = pydantic_core.from_json(run.input).get(plan.one_per)
+            run.live = pydantic_core.from_json(run.input or "{}").get(plan.one_per)
         try:
             await self.store.commit(Batch((run.replace(), *writes), (run.event(),)))
         except UniqueTaken as taken:
@@ -473,8 +477,6 @@ class Attached:
 
 def single(spec: OperationSpec) -> FlowPlan:
     """The plan of a direct call: one step that takes the whole input."""
-    from pulpo.spec import Wire  # noqa: PLC0415 - only here
-
     wires = tuple(Wire(field.name, None, field.name) for field in spec.input.fields)
     step = Step(spec.name, wires=wires, atomic=spec.atomic, retries=spec.retries, timeout=spec.timeout, wait=spec.wait)
     return FlowPlan(spec.name, (step,))

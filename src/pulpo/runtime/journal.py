@@ -63,6 +63,9 @@ class _Entry:
 
     id: str
     version: int = 0
+    input: str | None = None
+    output: str | None = None
+    updated_at: str = field(default_factory=clock)
 
     def insert(self) -> Insert:
         """The write that adds this record."""
@@ -72,7 +75,7 @@ class _Entry:
     def replace(self) -> Replace:
         """The write that stores this record's changes."""
         self.version += 1
-        self.updated_at = clock()  # type: ignore[attr-defined]  # both kinds have it
+        self.updated_at = clock()
         return Replace(self.collection, self.id, self.version - 1, self._text())
 
     def as_json(self) -> dict[str, Json]:
@@ -99,15 +102,13 @@ class _Entry:
 
 @dataclass(slots=True)
 class Run(_Entry):
-    """One execution of a flow, or of a single operation. `input` and `output` are JSON text; times are ISO 8601, UTC."""
+    """One execution of a flow, or of a single operation. `input` and `output` are JSON text; times ISO 8601 in UTC."""
 
     collection: ClassVar[str] = RUNS
 
     kind: Literal["flow", "operation"] = "flow"
     name: str = ""
     state: State = "running"
-    input: str = "{}"
-    output: str | None = None
     error: dict[str, Json] | None = None
     incident: str | None = None
     plan: str | None = None
@@ -120,10 +121,10 @@ class Run(_Entry):
     retried_by: str | None = None
     cancel_requested: bool = False
     reason: str | None = None
+    ending: Literal["error", "gate", "cancel"] | None = None
     key: dict[str, str] | None = None
     wake_at: str | None = None
     created_at: str = field(default_factory=clock)
-    updated_at: str = field(default_factory=clock)
     started_at: str | None = None
     finished_at: str | None = None
 
@@ -156,8 +157,6 @@ class StepRun(_Entry):
     state: State = "running"
     generation: int = 1
     attempts: int = 0
-    input: str | None = None
-    output: str | None = None
     error: dict[str, Json] | None = None
     doubt: bool = False
     already: bool = False
@@ -166,7 +165,6 @@ class StepRun(_Entry):
     waiting_since: str | None = None
     wake_at: str | None = None
     created_at: str = field(default_factory=clock)
-    updated_at: str = field(default_factory=clock)
     started_at: str | None = None
     finished_at: str | None = None
 
@@ -187,7 +185,7 @@ class StepRun(_Entry):
 
 
 def step_id(run: str, operation: str, generation: int = 1, *, compensation_of: str | None = None) -> str:
-    """A step's identity: (run, operation, generation), never a counter; the undoing of a step is named after the step."""
+    """The identity of a step: (run, operation, generation), never a counter; an undoing is named after its step."""
     return f"{run}:~{compensation_of}:{generation}" if compensation_of else f"{run}:{operation}:{generation}"
 
 

@@ -44,7 +44,7 @@ class Key:
         """The key of a request; `body` is its validated JSON text."""
         if not 1 <= len(key) <= 255:
             raise PulpoError("PULPO603", "an Idempotency-Key has 1 to 255 characters", status=400)
-        scope = "\0".join((caller.principal, route, key))
+        scope = f"{caller.principal}\0{route}\0{key}"
         return Key(hashlib.sha256(scope.encode()).hexdigest(), hashlib.sha256(body.encode()).hexdigest())
 
     async def stored(self, store: Store) -> Answer | None:

@@ -132,10 +132,10 @@ def _first_taker(plan: FlowPlan, app: AppSpec, name: str) -> Any:
     raise PulpoError("PULPO414", f"the plan of {plan.flow} has an input field {name!r} that no step takes")
 
 
-def flow_references(plan: FlowPlan, app: AppSpec) -> tuple[FieldSpec, ...]:
+def flow_references(plan: FlowPlan) -> tuple[FieldSpec, ...]:
     """The input fields of a flow that refer to documents."""
-    found: list[FieldSpec] = []
-    for field in plan.input:
-        if field.model is not None:
-            found.append(FieldSpec(field.name, "ref", required=field.required, target=field.model))
-    return tuple(found)
+    return tuple(
+        FieldSpec(field.name, "ref", required=field.required, target=field.model)
+        for field in plan.input
+        if field.model is not None
+    )

@@ -57,7 +57,7 @@ def collections(app: AppSpec) -> tuple[Collection, ...]:
 
 
 def collection(model: ModelSpec) -> Collection:
-    """A model's collection: columns for whatever can be filtered, indexes for what is unique, referred to or asked for."""
+    """A model's collection: columns for what can be filtered, indexes for what is unique, referred to or asked for."""
     indexes = [Index(fields, unique=True) for fields in model.unique]
     for spec in model.fields:
         if spec.name in ("id", "version"):

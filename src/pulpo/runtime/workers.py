@@ -1,8 +1,8 @@
 """Workers: a lease per process, and who takes over the runs of one that died.
 
-A worker's lease says until when it is to be believed alive. On the same machine a dead process is noticed at once, by its
-id and start time; elsewhere, when its lease has passed. Its runs are given free with a raised token, and enter again by
-the door that new runs use.
+A worker's lease says until when it is to be believed alive. On the same machine a dead process is noticed at once, by
+its id and start time; elsewhere, when its lease has passed. Its runs are given free with a raised token, and enter
+again by the door that new runs use.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import platform
 import uuid
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -207,11 +208,13 @@ class Worker:
             log.debug("run %s moved on meanwhile", run.id)
 
 
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
 def host() -> str:
     """This machine since it was started: a process id means something only with it."""
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return f"{platform.node()}/{file.read().strip()}"
+        return f"{platform.node()}/{BOOT_ID.read_text(encoding='ascii').strip()}"
     except OSError:
         return f"{platform.node()}/{uuid.getnode()}"
 
@@ -223,7 +226,7 @@ def gone(row: dict[str, Json]) -> bool:
     if row["host"] != host():
         return False
     try:
-        return abs(psutil.Process(row["pid"]).create_time() - row["started"]) > 1.0
+        return bool(abs(psutil.Process(row["pid"]).create_time() - row["started"]) > 1.0)
     except psutil.NoSuchProcess:
         return True
     except psutil.Error:

@@ -1,10 +1,12 @@
-"""Undoing: what has to be undone, in which order, and each undoing as a journaled step of its own."""
+"""The end of a run that goes no further: what is undone, in which order, each undoing a journaled step of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import pydantic_core
 
@@ -12,18 +14,80 @@ from pulpo.errors import NotReady
 from pulpo.model.model import now, timestamp
 from pulpo.runtime import faults
 from pulpo.runtime.execution import Execution, Lost, Owner
-from pulpo.runtime.journal import StepRun, clock, error_json, step_id
-from pulpo.spec import FlowPlan, OperationSpec, Step
+from pulpo.runtime.held import key_writes
+from pulpo.runtime.journal import State, StepRun, clock, error_json, step_id
+from pulpo.spec import FlowPlan, Json, OperationSpec, Step
 
 if TYPE_CHECKING:
     from pulpo.runtime.drive import Driver
 
+Why: TypeAlias = Literal["error", "gate", "cancel"]
+END_OF: Mapping[Why, tuple[State, State]] = {  # why -> (nothing was to undo, everything was undone)
+    "error": ("failed", "compensated"),
+    "gate": ("stopped", "stopped"),
+    "cancel": ("cancelled", "cancelled"),
+}
 RETRIES = 5
 """Attempts that an undoing gets at least, after its first."""
 
 
+@dataclass(slots=True)
+class Ending:
+    """Why a run goes no further."""
+
+    why: Why
+    error: dict[str, Json] | None = None
+
+
+async def unwind(driver: Driver, ending: Ending) -> None:
+    """Bring a run to its end: enter compensating in one commit that raises the token, then undo what was done."""
+    if driver.run.state != "compensating":
+        if ending.why == "cancel" and driver.passed():
+            await _too_late(driver)
+            return
+        await _enter(driver, ending)
+        if driver.run.ended:
+            return
+    if await compensate(driver):
+        run = copy(driver.run)
+        failed = [step for step in driver.steps.values() if step.kind == "compensation" and step.state == "failed"]
+        if failed:
+            run.incident = "could not be undone: " + ", ".join(step.operation for step in failed)
+            run.end("failed")
+        else:
+            run.end(END_OF[ending.why][1])
+        await driver.held.change(run)
+
+
+async def _too_late(driver: Driver) -> None:
+    run = copy(driver.run)
+    run.cancel_requested, run.state = False, "running"
+    await driver.held.change(run)
+    driver.resume()
+
+
+async def _enter(driver: Driver, ending: Ending) -> None:
+    run = copy(driver.run)
+    run.error, run.ending = ending.error, ending.why
+    if driver.passed():
+        run.incident = "it failed after its point of no return: it has to go forward"
+        run.end("failed")
+    elif run.kind == "operation" or not to_undo(driver.plan, driver.steps):
+        run.end(END_OF[ending.why][0])
+    else:
+        run.state = "compensating"
+        run.token += 1
+    atomic = {step.operation: step.atomic for step in driver.plan.steps}
+    stamped = [copy(step) for step in driver.steps.values() if step.kind == "step" and step.finished_at is None]
+    for step in stamped:
+        step.doubt = step.state == "running" and not atomic[step.operation]
+        step.state, step.token, step.finished_at = "cancelled", run.token, clock()
+    await driver.held.change(run, stamped, key_writes(run, driver.steps.get(run.name)))
+    driver.steps.update({step.operation: step for step in stamped})
+
+
 def to_undo(plan: FlowPlan, steps: Mapping[str, StepRun]) -> tuple[Step, ...]:
-    """The steps to undo, the last first: those with a result and those in doubt, but none whose effect was there already."""
+    """The steps to undo, the last first: those with a result and those in doubt, but none that said `already`."""
 
     def needs_undoing(step: Step) -> bool:
         record = steps.get(step.operation)
@@ -62,10 +126,10 @@ async def compensate(driver: Driver) -> bool:
                 started_at=clock(),
             )
             driver.steps[name] = record
-            await driver.record([record])
+            await driver.held.record(record)
         elif record.state == "waiting":
             record.state, record.wake_at = "running", None
-            await driver.record([record])
+            await driver.held.record(record)
         execution = Execution(
             driver.engine.store,
             driver.app.settings,
@@ -86,7 +150,7 @@ async def compensate(driver: Driver) -> bool:
                 return False
         except Exception as error:  # noqa: BLE001 - an undoing that fails is an incident, and the next is undone all the same
             record.state, record.error, record.finished_at = "failed", error_json(error, spec.name), clock()
-            await driver.record([record])
+            await driver.held.record(record)
     return True
 
 
@@ -96,12 +160,12 @@ async def _waits(driver: Driver, record: StepRun, spec: OperationSpec, error: No
     record.error = error_json(error, spec.name)
     if spec.wait is not None and waited >= spec.wait:
         record.state, record.finished_at = "failed", clock()
-        await driver.record([record])
+        await driver.held.record(record)
         return False
     record.state = "waiting"
     record.wake_at = timestamp(now() + timedelta(seconds=min(60.0, max(1.0, waited))))
-    await driver.record([record])
-    await driver.release(record.wake_at)
+    await driver.held.record(record)
+    await driver.held.release(record.wake_at)
     return True
 
 
