@@ -11,7 +11,7 @@ from types import ModuleType
 
 import typer
 
-from pulpo.cli.options import AsJson, project_root
+from pulpo.cli.options import AsJson, Local, project_root
 from pulpo.errors import PulpoError, Source
 from pulpo.runtime import target
 
@@ -25,14 +25,14 @@ def _db() -> None:
 
 
 @app.command()
-def seed(*, as_json: AsJson = False) -> None:
-    """Load the project's sample data by `async def seed(ctx)` in seed.py, which may be run again."""
+def seed(*, as_json: AsJson = False, local: Local = True) -> None:  # noqa: ARG001 - it is never done elsewhere
+    """Load the project's sample data, which the function `seed` in seed.py writes; it may be run again."""
     written = seed_project(project_root())
     typer.echo(json.dumps({"written": written}) if as_json else f"{written} documents written")
 
 
 def seed_project(root: Path) -> int:
-    """Run the project's `seed(ctx)` and commit what gathers in `ctx.store`; the number of documents written.
+    """Commit what the function `seed` of seed.py gathers in `ctx.store`; the number of documents written.
 
     Raises:
         PulpoError: PULPO804, there is no seed.py or it has no `seed`; PULPO802, the project has not been compiled.

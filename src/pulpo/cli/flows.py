@@ -58,7 +58,7 @@ def run_flow(
 ) -> None:
     """Run a flow. Without a running API it is carried out here, until it ends or has to wait for something."""
     raw = read_input(given)
-    with target.find(project_root(), local=local) as place:
+    with target.find(project_root(), local=local, execute=True) as place:
         run = place.start_run(name, raw, key)
         followed = wait or isinstance(place, InProcess)
         if followed:

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pulpo.cli import builtin
+from pulpo.cli import builtin, show
 from pulpo.cli.tree import LazyGroup, find_index, project_entries
 from pulpo.errors import ProjectErrors, PulpoError
 
@@ -26,9 +26,18 @@ class Commands(LazyGroup):
     """Pulpo's commands and, inside a compiled project, the project's own."""
 
     def __init__(self, **attrs: Any) -> None:
-        index = find_index(Path.cwd())
-        self.own = project_entries(index) if index else {}
+        self.index = find_index(Path.cwd())
+        self.own = project_entries(self.index) if self.index else {}
         super().__init__({**self.own, **builtin.entries()}, **attrs)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command, loaded; where there is none, perhaps because the project was never compiled, that is said."""
+        try:
+            return super().resolve_command(ctx, args)
+        except typer.TyperException as error:
+            if self.index is not None and not self.index.is_file() and error.message.startswith("No such command"):
+                error.message += " The project has not been compiled: its own commands come with `pulpo compile`."
+            raise
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - Typer calls it so
         """The project's commands apart from Pulpo's."""
@@ -88,10 +97,10 @@ def show_error(error: PulpoError, *, as_json: bool) -> None:
     if as_json:
         problem = error.as_problem()
         if isinstance(error, ProjectErrors):
-            problem["findings"] = [str(finding) for finding in error.findings]
+            problem["findings"] = show.findings_json(error.findings)
         typer.echo(json.dumps(problem, ensure_ascii=False))
         return
-    typer.echo(error, err=True)
+    typer.echo(show.findings_text(error.findings) if isinstance(error, ProjectErrors) else str(error), err=True)
     for invalid in (each for each in error.errors if each.message != error.detail):
         typer.echo(f"  field {invalid.pointer or '/'}  {invalid.message}", err=True)
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from pulpo.cli.check import FINDINGS, print_findings
+from pulpo.cli import show
+from pulpo.cli.check import FINDINGS
 from pulpo.cli.options import AsJson, project_root
 from pulpo.errors import Nearest, ProjectErrors, PulpoError
 
@@ -23,16 +24,16 @@ def plan(
     from pulpo.graph import explain
 
     loaded = project.load(project_root())
-    if flow is not None and flow not in loaded.plans and not loaded.findings:
-        names = tuple(loaded.plans)
-        raise PulpoError("PULPO404", f"there is no flow {flow!r}", hint=Nearest(names).to(flow))
     if as_json and loaded.findings:
         raise ProjectErrors(loaded.findings)
+    if flow is not None and flow not in loaded.plans and not loaded.findings:
+        raise PulpoError("PULPO404", f"there is no flow {flow!r}", hint=Nearest(tuple(loaded.plans)).to(flow))
     chosen = [each for name, each in loaded.plans.items() if flow in {None, name}]
     if as_json:
         shown = [explain.plan_json(each) for each in chosen]
         typer.echo(json.dumps(shown[0] if flow else {"flows": shown}, ensure_ascii=False))
         return
-    print_findings(loaded.findings)
-    typer.echo("\n\n".join(explain.plan_text(each, why=why) for each in chosen))
-    raise typer.Exit(FINDINGS if loaded.findings else 0)
+    typer.echo("\n".join(explain.plan_text(each, why=why) for each in chosen), nl=False)
+    if loaded.findings:
+        typer.echo(show.findings_text(loaded.findings), err=True)
+        raise typer.Exit(FINDINGS)

@@ -9,7 +9,6 @@ import typer
 
 from pulpo.cli import show
 from pulpo.cli.options import AsJson, Given, Local, RunId, project_root
-from pulpo.errors import CODES
 from pulpo.runtime import target
 from pulpo.runtime.commands import read_input
 from pulpo.runtime.target import InProcess, Target
@@ -115,12 +114,11 @@ def exit_code(run: Any) -> int:
     """How a command ends that carried out this run: 0 unless it came to another end than `completed`."""
     if run["state"] not in show.END_STATES or run["state"] == "completed":
         return 0
-    known = CODES.get((run.get("error") or {}).get("code", ""))
-    return BROKEN if known is not None and known.status >= 500 else REFUSED
+    return BROKEN if (run.get("error") or {}).get("status", 409) >= 500 else REFUSED
 
 
 def _act(run: str, action: str, body: dict[str, Any], *, as_json: bool, local: bool) -> None:
-    with target.find(project_root(), local=local) as place:
+    with target.find(project_root(), local=local, execute=True) as place:
         document = place.act(run, action, body)
         if isinstance(place, InProcess):  # nobody else is there to do it once this process has ended
             document = settle(place, document, timeout=None, to_end=False)
@@ -131,7 +129,8 @@ def _act(run: str, action: str, body: dict[str, Any], *, as_json: bool, local: b
 
 
 def _print_changes(run: Any, seen: dict[str, str]) -> None:
-    changes = [(step["id"], step["operation"], step) for step in run.get("steps", [])]
+    begun = (step for step in run.get("steps", []) if "id" in step)
+    changes = [(step["id"], step["operation"], step) for step in begun]
     for key, name, document in [*changes, (run["id"], run["name"], run)]:
         if seen.get(key) != document["state"]:
             seen[key] = document["state"]

@@ -15,9 +15,6 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Listen on this port; by default the setting api.port.")] = None,
 ) -> None:
     """Serve the API in the foreground."""
-    from pulpo import settings
     from pulpo.runtime import http
 
-    root = project_root()
-    api = settings.load(root).api
-    http.serve(root, host or api.host, port or api.port)
+    http.serve(project_root(), host, port)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from pulpo.errors import Finding
+
 Json = Any
 END_STATES = frozenset({"stopped", "completed", "failed", "cancelled", "compensated"})
 
@@ -26,6 +28,30 @@ def seconds(duration: float | None) -> str:
     return f"{duration:.3f} s" if duration < 10 else f"{duration:.1f} s"
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def findings_text(findings: Sequence[Finding]) -> str:
+    """Findings for people, an empty line between them."""
+    return "\n\n".join(str(finding) for finding in findings)
+
+
+def findings_json(findings: Sequence[Finding]) -> list[Json]:
+    """Findings as JSON: `code, message, file, line, hint`."""
+    return [
+        {
+            "code": finding.code,
+            "message": finding.message,
+            "file": finding.source.file if finding.source else None,
+            "line": finding.source.line if finding.source else None,
+            "hint": finding.hint,
+        }
+        for finding in findings
+    ]
+
+
 def elapsed(start: str | None, end: str | None) -> float | None:
     """Seconds from one timestamp to another, None where one is missing."""
     if not start or not end:
@@ -41,7 +67,7 @@ def run_summary(run: Json) -> str:
 
 def run_text(run: Json) -> str:
     """A run with its steps: when each began, how long it took, and what went wrong."""
-    steps = sorted(run.get("steps", []), key=lambda step: (step.get("started_at") or "~", step["operation"]))
+    steps = sorted(run.get("steps", []), key=lambda step: step.get("started_at") or "~")  # not begun: last
     parts = [run_summary(run)]
     if run.get("error"):
         parts.append("  " + _error(run["error"]))

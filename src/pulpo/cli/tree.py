@@ -72,12 +72,13 @@ def module_entry(module: str, attribute: str, help_line: str) -> Entry:
 
 
 def find_index(start: Path) -> Path | None:
-    """The index of the compiled project that `start` is in, or None. Imports nothing, so it is cheap."""
+    """Where the project that `start` is in lists its commands, if it was compiled; None outside of any project.
+
+    As `settings.find_root`, but it imports nothing, so that help is there at once.
+    """
     for folder in (start, *start.parents):
-        if (folder / INDEX).is_file():
-            return folder / INDEX
         if (folder / "pulpo.toml").is_file() or (folder / "models").is_dir() or (folder / "operations").is_dir():
-            return None
+            return folder / INDEX
     return None
 
 
