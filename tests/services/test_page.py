@@ -109,9 +109,11 @@ async def test_the_overview_names_everything_there_is():
     async with page(api_app()) as browser:
         answer = await browser.get("/")
     assert answer.status_code == 200
-    for text in ("Product", ">42<", 'href="/api/products"', "What is &lt;sold&gt;", "payments.processing",
-                 "Takes the money.", "Order to cash", "3 steps, at least 2 one after another", 'href="/runs/run_1"', "failed", "2.50 s",
-                 "&lt;b&gt;was&lt;/b&gt; declined"):  # fmt: skip
+    for text in (
+        "Product", ">42<", 'href="/api/products"', "What is &lt;sold&gt;", "payments.processing", "Takes the money.",
+        "Order to cash", "3 steps, at least 2 one after another", 'href="/runs/run_1"', "failed", "2.50 s",
+        "&lt;b&gt;was&lt;/b&gt; declined",
+    ):  # fmt: skip
         assert text in answer.text
     assert 'href="/api/secrets"' not in answer.text
 

@@ -88,7 +88,7 @@ def _services(root: Path, settings: Settings) -> list[Examined]:
 
 
 def _database(root: Path, settings: Settings) -> list[Examined]:
-    from pulpo.store.sqlite_schema import APPLICATION_ID  # noqa: PLC0415 - loaded by the one command that asks
+    from pulpo.store.sqlite_file import APPLICATION_ID  # noqa: PLC0415 - loaded by the one command that asks
 
     file = sample.database_file(root, settings)
     if file is None:
