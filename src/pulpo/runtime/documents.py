@@ -157,6 +157,11 @@ class Documents:
                 return await self._create(document.model_copy(deep=True), caller, claim)
             except _Again:
                 continue
+            except PulpoError:
+                # a twin with the same key may have been first, and it is its document that was in the way
+                if claim is not None and (answer := await claim.stored(self._store)) is not None:
+                    return self._replayed(answer)
+                raise
         raise _kept_changing(self.spec.name)
 
     async def _create(self, document: Model, caller: Caller, claim: Key | None) -> Written:
