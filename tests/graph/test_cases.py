@@ -14,7 +14,9 @@ from pulpo import project
 from pulpo.errors import CODES
 from pulpo.graph.explain import plan_text
 
-CASES = sorted(folder for folder in (Path(__file__).parent / "cases").iterdir() if (folder / "expected.txt").exists())
+CASES = sorted(
+    folder for folder in (Path(__file__).parent / "cases").iterdir() if folder.is_dir() and folder.name[0] != "."
+)
 UPDATE = os.environ.get("PULPO_UPDATE_GOLDEN") == "1"
 
 

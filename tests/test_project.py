@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pulpo import project
+from pulpo.errors import PulpoError
+
+CASES = Path(__file__).parent / "graph" / "cases"
+
+
+def test_a_sound_project_has_its_plans_and_no_findings() -> None:
+    """Settings, description and plans come from the folder alone."""
+    loaded = project.load(CASES / "order_to_cash")
+    assert loaded.check() == ()
+    assert sorted(loaded.plans) == ["order_to_cash", "orders", "payments"]
+    assert (loaded.app.name, loaded.settings.project.name, loaded.root.name) == ("order_to_cash",) * 3
+
+
+def test_what_does_not_import_is_reported_alone() -> None:
+    """What is missing because of it is no finding of its own."""
+    assert {finding.code for finding in project.load(CASES / "broken_imports").check()} == {"PULPO101"}
+
+
+def test_a_wrong_setting_is_an_error(tmp_path: Path) -> None:
+    """Before anything is imported."""
+    (tmp_path / "pulpo.toml").write_text("[engine]\nworkrs = 2\n")
+    with pytest.raises(PulpoError, match="workrs") as caught:
+        project.load(tmp_path)
+    assert caught.value.code == "PULPO105"
+
+
+def test_an_empty_folder_is_an_application_without_anything(tmp_path: Path) -> None:
+    """No models, no operations, no flows, nothing wrong."""
+    loaded = project.load(tmp_path)
+    assert (loaded.app.models, loaded.app.operations, dict(loaded.plans), loaded.findings) == ((), (), {}, ())
