@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -112,3 +115,31 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_commands(tmp_path)
     monkeypatch.chdir(tmp_path / "operations")
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def _compiled_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `pulpo cli init` writes into an empty folder, compiled; made once."""
+    root = tmp_path_factory.mktemp("sample") / "desk"
+    root.mkdir()
+    for arguments in (("cli", "init"), ("compile",)):
+        command = [sys.executable, "-m", "pulpo.cli.main", *arguments]
+        subprocess.run(command, cwd=root, check=True, capture_output=True)
+    return root
+
+
+@pytest.fixture
+def desk(_compiled_sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A compiled sample project of the test's own, which is the current folder."""
+    root = tmp_path / "desk"
+    shutil.copytree(_compiled_sample, root, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.chdir(root)
+    return root
+
+
+def free_port() -> int:
+    """A port of this machine that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

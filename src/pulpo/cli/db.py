@@ -15,7 +15,9 @@ from pulpo.cli.options import AsJson, Local, project_root
 from pulpo.errors import PulpoError, Source
 from pulpo.runtime import target
 
-app = typer.Typer(help="Work with the project's database.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Work with the project's database.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+)
 SEED = "seed.py"
 
 
@@ -27,12 +29,12 @@ def _db() -> None:
 @app.command()
 def seed(*, as_json: AsJson = False, local: Local = True) -> None:  # noqa: ARG001 - it is never done elsewhere
     """Load the project's sample data, which the function `seed` in seed.py writes; it may be run again."""
-    written = seed_project(project_root())
-    typer.echo(json.dumps({"written": written}) if as_json else f"{written} documents written")
+    seed_project(project_root())
+    typer.echo(json.dumps({"loaded": SEED}) if as_json else "the sample data is there")
 
 
-def seed_project(root: Path) -> int:
-    """Commit what the function `seed` of seed.py gathers in `ctx.store`; the number of documents written.
+def seed_project(root: Path) -> None:
+    """Commit what the function `seed` of seed.py gathers in `ctx.store`.
 
     Raises:
         PulpoError: PULPO804, there is no seed.py or it has no `seed`; PULPO802, the project has not been compiled.
@@ -41,10 +43,10 @@ def seed_project(root: Path) -> int:
         raise PulpoError(
             "PULPO804", f"the project in {root} has no {SEED}", hint=f"write `async def seed(ctx)` in {SEED}"
         )
-    return asyncio.run(_seed(root))
+    asyncio.run(_seed(root))
 
 
-async def _seed(root: Path) -> int:
+async def _seed(root: Path) -> None:
     from pulpo.runtime.context import Caller
 
     application = target.load_application(root)
@@ -56,10 +58,7 @@ async def _seed(root: Path) -> int:
     try:
         context = application.context(Caller())
         await module.seed(context)
-        batch = context.store.batch()
-        if batch.writes:
-            await application.store.commit(batch)
-        return len(batch.writes)
+        await context.commit()
     finally:
         await application.stop()
 

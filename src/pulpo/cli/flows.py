@@ -14,7 +14,7 @@ from pulpo.runtime import target
 from pulpo.runtime.commands import read_input
 from pulpo.runtime.target import InProcess
 
-app = typer.Typer(help="List flows and run them.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="List flows and run them.", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 FlowName = Annotated[str, typer.Argument(metavar="FLOW", help="The flow's name.", show_default=False)]
 
 

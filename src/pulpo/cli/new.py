@@ -11,7 +11,12 @@ from pulpo.cli import scaffold
 from pulpo.cli.options import project_root
 from pulpo.errors import PulpoError
 
-app = typer.Typer(help="Add a model or an operation to the project.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Add a model or an operation to the project.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
 
 
 @app.command()

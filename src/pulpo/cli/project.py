@@ -11,7 +11,7 @@ import typer
 from pulpo.cli import scaffold
 from pulpo.errors import PulpoError
 
-app = typer.Typer(help="Set up a project.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Set up a project.", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
 @app.callback()

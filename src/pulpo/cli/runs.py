@@ -13,7 +13,9 @@ from pulpo.runtime import target
 from pulpo.runtime.commands import read_input
 from pulpo.runtime.target import InProcess, Target
 
-app = typer.Typer(help="Look at runs and act on them.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Look at runs and act on them.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+)
 
 _SETTLED = show.END_STATES | {"waiting"}
 _PAUSE_SECONDS = 0.1

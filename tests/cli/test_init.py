@@ -1,0 +1,123 @@
+"""`pulpo cli init` and `pulpo new`: beginning a project, and adding to one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from .conftest import Run
+
+CONFIG = [".gitignore", "Makefile", "pulpo.toml"]
+SAMPLE = ["README.md", "models/ticket.py", "operations/tickets.py", "pytest.ini", "tests/test_tickets.py"]
+
+
+def files(root: Path) -> list[str]:
+    """All files, as paths relative to the root."""
+    return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+
+
+def test_an_empty_folder_becomes_a_sound_project(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One model, two operations, their test, the settings; the next three commands; `pulpo check` agrees."""
+    root = tmp_path / 'my "desk"'
+    root.mkdir()
+    monkeypatch.chdir(root)
+    ran = run("cli", "init")
+    assert ran.code == 0
+    assert files(root) == sorted(CONFIG + SAMPLE)
+    assert len(ran.out.partition("Next:\n")[2].splitlines()) == 3
+    assert tomllib.loads((root / "pulpo.toml").read_text())["project"]["name"] == 'my "desk"'
+    checked = run("check")
+    assert (checked.code, checked.out) == (0, "1 model, 2 operations, 1 flow: no problems\n")
+
+
+def test_it_can_be_run_twice(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is there is left as it is; what was deleted comes back."""
+    monkeypatch.chdir(tmp_path)
+    run("cli", "init")
+    (tmp_path / "Makefile").write_text("mine")
+    (tmp_path / ".gitignore").unlink()
+    ran = run("cli", "init")
+    assert ran.out.startswith("created  .gitignore\n\nNext:")
+    assert (tmp_path / "Makefile").read_text() == "mine"
+    assert run("cli", "init").out.startswith("everything is there already\n")
+
+
+def test_a_folder_with_models_gets_what_is_missing(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No sample beside code of one's own."""
+    (tmp_path / "models").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert run("cli", "init").code == 0
+    assert files(tmp_path) == CONFIG
+
+
+@pytest.mark.parametrize(("option", "value"), [("--database", "mongodb"), ("--engine", "prefect")])
+def test_what_is_not_built_yet_is_refused(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, value: str
+) -> None:
+    """It says so, ends with 2 and writes nothing."""
+    monkeypatch.chdir(tmp_path)
+    ran = run("cli", "init", option, value)
+    assert ran.code == 2
+    assert "not part of this version of Pulpo; nothing was written" in ran.err
+    assert files(tmp_path) == []
+
+
+def test_the_makefile_lists_its_targets(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make help` says what there is."""
+    monkeypatch.chdir(tmp_path)
+    run("cli", "init")
+    done = subprocess.run(["make", "help"], capture_output=True, text=True, check=True)
+    assert "compile\tGenerate API, commands, flows and graphs" in done.stdout
+
+
+def test_the_sample_s_own_tests_pass(desk: Path) -> None:
+    """A newcomer's first `python -m pytest` is green."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=desk,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 passed" in done.stdout
+
+
+def test_new_model(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of its own, which is sound; never over another."""
+    monkeypatch.chdir(tmp_path)
+    run("cli", "init")
+    assert run("new", "model", "StockItem").out == "created  models/stock_item.py\n"
+    assert run("check").out.startswith("2 models, ")
+    assert run("new", "model", "StockItem").code == 2
+    assert "a model's name is like StockMovement" in run("new", "model", "stock_item").err
+
+
+def test_new_operation(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the file of its group, or beside it where that is taken."""
+    monkeypatch.chdir(tmp_path)
+    run("cli", "init")
+    assert run("new", "operation", "stock.count.count_items").out == "created  operations/count.py\n"
+    assert (
+        run("new", "operation", "stock.count.book_difference").out == "created  operations/count_book_difference.py\n"
+    )
+    assert run("check").out == "1 model, 4 operations, 2 flows: no problems\n"
+    again = run("new", "operation", "stock.count.book_difference")
+    assert (again.code, again.err) == (2, "PULPO804  operations/count_book_difference.py exists; nothing was written\n")
+    assert run("new", "operation", "Stock.Count").code == 2
+
+
+def test_what_is_written_is_formatted_and_linted(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first commit of a project is tidy."""
+    monkeypatch.chdir(tmp_path)
+    run("cli", "init")
+    run("new", "model", "StockItem")
+    run("new", "operation", "stock.count.count_items")
+    for arguments in (["format", "--check"], ["check", "--select", "E,F,I,B,UP,D1"]):
+        command = [sys.executable, "-m", "ruff", *arguments, "--isolated", "--no-cache", "--line-length", "120", "."]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
