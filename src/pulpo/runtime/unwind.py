@@ -12,7 +12,7 @@ import pydantic_core
 
 from pulpo.errors import NotReady
 from pulpo.model.model import now, timestamp
-from pulpo.runtime import faults
+from pulpo.runtime import faults, shapes
 from pulpo.runtime.execution import Execution, Lost, Owner
 from pulpo.runtime.held import key_writes
 from pulpo.runtime.journal import State, StepRun, clock, error_json, step_id
@@ -121,7 +121,7 @@ async def compensate(driver: Driver) -> bool:
                 kind="compensation",
                 of=step.operation,
                 generation=of.generation,
-                input=undo_input(spec, of),
+                input=undo_input(spec, driver.app.operation(step.operation), of),
                 token=driver.run.token,
                 started_at=clock(),
             )
@@ -169,10 +169,12 @@ async def _waits(driver: Driver, record: StepRun, spec: OperationSpec, error: No
     return True
 
 
-def undo_input(spec: OperationSpec, of: StepRun) -> str:
-    """An undoing's input, by name: from the step's input, and from its output where there is one."""
-    given = pydantic_core.from_json(of.input or "{}")
-    output = pydantic_core.from_json(of.output or "null")
+def undo_input(spec: OperationSpec, of: OperationSpec, step: StepRun) -> str:
+    """An undoing's input, by name: from the step's input, defaults included, and its output where there is one."""
+    given = pydantic_core.from_json(step.input or "{}")
+    if of.input.cls is not None:
+        given = shapes.parse(of.input.cls, step.input or "{}").model_dump(mode="json")
+    output = pydantic_core.from_json(step.output or "null")
     sources = [given, output] if isinstance(output, dict) else [given]
     found = {
         field.name: source[field.name] for source in sources for field in spec.input.fields if field.name in source

@@ -1,0 +1,1 @@
+"""What tests of a project, and of Pulpo itself, are written with."""
