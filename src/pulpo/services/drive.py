@@ -19,7 +19,7 @@ from pulpo.settings import STATE
 
 START_PATIENCE = 30.0
 """Seconds that the services have to become healthy."""
-STOP_PATIENCE = 9.3
+STOP_PATIENCE = 9.0
 """Seconds that everything has to end by itself."""
 
 ServiceState: TypeAlias = Literal["healthy", "starting", "unhealthy", "restarting", "stopped"]

@@ -34,7 +34,7 @@ LOG_FILE = f"{LOGS}/supervisord.log"
 
 _SOCKET = "supervisord.sock"
 _LONGEST_SOCKET = 88  # of 104 (macOS) to 108 (Linux) bytes; supervisord binds `NAME.PID` first
-_OWN_PATIENCE, _PROJECT_PATIENCE = 7, 2  # seconds between SIGTERM and SIGKILL; together less than ten
+_OWN_PATIENCE, _PROJECT_PATIENCE = 6, 2  # seconds between SIGTERM and SIGKILL; together less than ten
 _START_PATIENCE = 15.0
 
 

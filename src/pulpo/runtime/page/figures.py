@@ -43,9 +43,11 @@ def one_by_one(run: Json) -> float:
 
 
 def seconds(value: float | None) -> str:
-    """`0.24 s`, `3 min 5 s`, or a dash."""
+    """`24 ms`, `1.50 s`, `3 min 5 s`, or a dash."""
     if value is None:
         return "-"
+    if value < 1:
+        return f"{value * 1000:.0f} ms"
     if value < 60:
         return f"{value:.2f} s"
     minutes, rest = divmod(round(value), 60)

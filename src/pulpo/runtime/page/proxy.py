@@ -37,7 +37,8 @@ class Proxy:
             await unreachable(str(self._api))(scope, receive, send)
             return
         answer = StreamingResponse(_body(upstream), upstream.status_code)
-        answer.raw_headers = _passing(upstream.headers.raw)
+        # The server that sends the answer dates it.
+        answer.raw_headers = [pair for pair in _passing(upstream.headers.raw) if pair[0] != b"date"]
         await answer(scope, receive, send)
 
     def _onward(self, request: Request) -> httpx.Request:

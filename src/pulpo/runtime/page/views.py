@@ -33,6 +33,7 @@ class Views:
             autoescape=True,
             trim_blocks=True,
             lstrip_blocks=True,
+            keep_trailing_newline=True,
             undefined=jinja2.StrictUndefined,
         )
         self._templates.filters.update(seconds=figures.seconds, clock=figures.clock, title=names.title)

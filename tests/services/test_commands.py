@@ -1,0 +1,140 @@
+"""`pulpo up`, `down`, `status`, `logs` and `doctor` as a user types them, on a project of `pulpo cli init`."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from pulpo.services import drive, processes
+
+from .conftest import free_port
+
+
+class Project:
+    def __init__(self, root):
+        self.root = root
+        self.environment = {
+            **os.environ,
+            "PULPO_API_PORT": str(free_port()),
+            "PULPO_UI_PORT": str(free_port()),
+        }
+
+    def run(self, *arguments, code=0):
+        """The output of a command that ends with this exit code."""
+        done = subprocess.run(
+            [sys.executable, "-m", "pulpo.cli.main", *arguments],
+            cwd=self.root,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+
+@pytest.fixture
+def project(tmp_path):
+    root = tmp_path / "help desk"
+    root.mkdir()
+    project = Project(root)
+    project.run("cli", "init")
+    yield project
+    drive.down(root)
+
+
+def test_a_project_goes_up_serves_and_comes_down(project):
+    """From an unpacked project to healthy, the second `up`, the page, logs, doctor, and down to nothing."""
+    first = project.run("up")
+    assert "compiling, for the first time" in first
+    status = json.loads(project.run("status", "--json"))
+    assert status["healthy"]
+    assert [service["name"] for service in status["services"]] == ["api", "ui"]
+    with urllib.request.urlopen(status["ui"]) as page, urllib.request.urlopen(status["ui"] + "/api/meta") as meta:
+        assert b"Ticket" in page.read()
+        assert json.load(meta)["models"]
+
+    second = project.run("up", code=1)
+    assert "PULPO703" in second
+    assert status["api"] in second
+
+    assert "listening on" in project.run("logs", "api")
+    assert "api | " in project.run("logs", "-n", "5")
+    assert "no log of 'apo'; did you mean" in project.run("logs", "apo", code=2)
+    assert "fail" not in project.run("doctor")
+
+    assert "stopped api, ui" in project.run("down")
+    assert processes.of_project(project.root) == []
+    assert project.run("down") == "nothing was running\n"
+    assert "not running" in project.run("status", code=1)
+
+
+def test_up_is_healthy_in_five_seconds(project):
+    """A compiled project, from the command to its return."""
+    project.run("compile")
+    began = time.monotonic()
+    project.run("up")
+    assert time.monotonic() - began < 5
+
+
+def test_an_api_killed_with_sigkill_comes_back_with_its_data(project):
+    """The supervisor starts another, and what was acknowledged is there."""
+    project.run("up")
+    project.run("tickets", "desk", "open_ticket", "--title", "the printer is on fire")
+    before = json.loads(project.run("status", "--json"))
+    os.kill(before["services"][0]["pid"], signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while True:
+        now = drive.status(project.root)
+        if now.healthy and now.services[0].pid != before["services"][0]["pid"]:
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    with urllib.request.urlopen(before["api"] + "/tickets") as tickets:
+        assert [ticket["title"] for ticket in json.load(tickets)] == ["the printer is on fire"]
+
+
+def test_a_project_that_does_not_compile_does_not_start(project):
+    """The findings are shown, and nothing runs."""
+    (project.root / "operations" / "tickets.py").write_text("import nothing_of_this_name\n")
+    said = project.run("up", code=1)
+    assert "nothing_of_this_name" in said
+    assert processes.of_project(project.root) == []
+
+
+def test_sample_data_is_loaded_once(project):
+    """The first `up` runs seed.py; another `up` leaves the data as it is."""
+    (project.root / "seed.py").write_text(
+        "from models.ticket import Ticket\n\n\n"
+        "async def seed(ctx):\n"
+        "    ctx.store.insert(Ticket(title='from the sample'))\n"
+    )
+    assert "loading sample data" in project.run("up")
+    api = json.loads(project.run("status", "--json"))["api"]
+    project.run("down")
+    assert "loading sample data" not in project.run("up")
+    with urllib.request.urlopen(api + "/tickets") as tickets:
+        assert len(json.load(tickets)) == 1
+
+
+def test_a_host_beyond_loopback_is_refused(project):
+    """PULPO705, exit code 2, nothing runs."""
+    project.environment["PULPO_API_HOST"] = "0.0.0.0"
+    assert "PULPO705" in project.run("up", code=2)
+
+
+def test_json_is_one_object(project):
+    """`up`, `status`, `doctor` and `down` print one JSON object with --json, for an error too."""
+    assert json.loads(project.run("status", "--json", code=1))["running"] is False
+    up = json.loads(project.run("up", "--json"))
+    assert up["running"]
+    assert json.loads(project.run("up", "--json", code=1))["code"] == "PULPO703"
+    assert all(each["level"] == "ok" for each in json.loads(project.run("doctor", "--json"))["findings"])
+    assert json.loads(project.run("down", "--json")) == {"was_running": True, "services": ["api", "ui"], "killed": 0}
+    assert json.loads(project.run("down", "--json"))["was_running"] is False

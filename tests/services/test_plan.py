@@ -1,0 +1,90 @@
+"""From settings to what is started."""
+
+import pytest
+
+from pulpo.errors import PulpoError
+from pulpo.services.plan import is_loopback, services
+from pulpo.settings import Settings
+
+
+def planned(python="/usr/bin/python", **sections):
+    return services(Settings.model_validate(sections), python=python)
+
+
+def test_the_projects_services_come_first_then_pulpos():
+    """Order: the project's services as written, the API, the page, the workers."""
+    plans = planned(
+        services={"mailer": {"command": "mailer"}, "gateway": {"command": "gateway", "port": 8700}},
+        engine={"workers": 2},
+    )
+    assert [plan.name for plan in plans] == ["mailer", "gateway", "api", "ui", "worker-1", "worker-2"]
+    assert [plan.own for plan in plans] == [False, False, True, True, True, True]
+
+
+def test_ports_and_health_follow_the_settings():
+    """Each service knows its URL, what to ask for its health, and the setting that moves it."""
+    gateway, api, ui = planned(
+        services={"gateway": {"command": "g", "port": 8700, "health": "/up"}}, api={"port": 8101}, ui={"port": 3101}
+    )
+    assert (gateway.health, gateway.setting) == ("http://127.0.0.1:8700/up", "PULPO_SERVICES_GATEWAY_PORT")
+    assert (api.url, api.health) == ("http://127.0.0.1:8101", "http://127.0.0.1:8101/readyz")
+    assert api.setting == "PULPO_API_PORT"
+    assert (ui.url, ui.setting) == ("http://127.0.0.1:3101", "PULPO_UI_PORT")
+    assert ui.command[-2:] == ("--api", "http://127.0.0.1:8101")
+
+
+def test_a_command_is_split_once_and_then_filled_in():
+    """`{python}` and `{port}` are filled in after splitting: a path with spaces stays one word."""
+    plan = planned(
+        python="/my tools/python",
+        services={"gateway": {"command": "{python} -m gateway --port={port} --title 'two words'", "port": 8700}},
+    )[0]
+    assert plan.command == ("/my tools/python", "-m", "gateway", "--port=8700", "--title", "two words")
+
+
+def test_a_page_that_is_not_wanted_is_not_planned():
+    """`[ui] enabled = false` leaves the page out."""
+    assert [plan.name for plan in planned(ui={"enabled": False})] == ["api"]
+
+
+def test_two_services_on_one_port_are_refused():
+    """PULPO105 names both and the settings that part them."""
+    with pytest.raises(PulpoError, match="api and ui would all listen on port 8000") as refused:
+        planned(ui={"port": 8000})
+    assert refused.value.code == "PULPO105"
+    assert "PULPO_API_PORT" in refused.value.hint
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.10", "example.com"])
+def test_listening_beyond_loopback_is_refused_in_development(host):
+    """PULPO705: nobody signs in, so nobody else may ask."""
+    with pytest.raises(PulpoError) as refused:
+        planned(api={"host": host})
+    assert refused.value.code == "PULPO705"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
+def test_loopback_is_this_machine(host):
+    """All of 127.0.0.0/8, ::1 and localhost."""
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    ("name", "command", "reason"),
+    [
+        ("api", "x", "one of Pulpo's own"),
+        ("worker-1", "x", "one of Pulpo's own"),
+        ("a b", "x", "letters, digits"),
+        ("a:b", "x", "letters, digits"),
+        ("mailer", "  ", "empty"),
+        ("mailer", "say 'hello", "cannot be read"),
+        ("mailer", "serve --port {port}", "no port is set"),
+        ("mailer", "say 'one\ntwo'", "one line"),
+    ],
+)
+def test_a_service_that_cannot_be_run_is_refused(name, command, reason):
+    """PULPO105 names the service and says why."""
+    with pytest.raises(PulpoError, match=reason) as refused:
+        planned(services={name: {"command": command}})
+    assert refused.value.code == "PULPO105"
+    assert f"services.{name}" in refused.value.detail
