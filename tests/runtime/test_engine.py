@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.runtime.lab import LOCAL, Box, Lab, Made, states
 
 from pulpo import NotReady, PulpoError, Refused
+from tests.runtime.lab import LOCAL, Box, Lab, Made, states
 
 
 def box(label: str = "box", count: int = 0) -> Box:

@@ -6,8 +6,8 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from copy import copy
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 from pydantic import BaseModel
@@ -25,6 +25,10 @@ log = logging.getLogger("pulpo.engine")
 
 UNIQUE_TRIES = 10
 """How often an operation that meets a taken id or unique value runs again before that is its answer."""
+
+
+_CHANGED_NAMES = ("state", "output", "already", "error", "doubt", "wake_at", "finished_at", "touched", "version")
+_CHANGED = attrgetter(*_CHANGED_NAMES)
 
 
 class _Overtaken(Exception):
@@ -88,7 +92,7 @@ class Execution:
     def __post_init__(self) -> None:
         self._access = Access.of(self.spec)
 
-    async def run(self) -> str:
+    async def run(self) -> str:  # noqa: C901 - one loop, an exit per kind of failure
         """Run the operation until it has a committed result or has failed for good.
 
         Returns:
@@ -163,8 +167,8 @@ class Execution:
         return text
 
     async def _finish(self, session: Session, text: str, *, already: bool) -> None:
-        before = copy(self.step)
         step = self.step
+        before = _CHANGED(step)
         step.state, step.output, step.already, step.error = "completed", text, already, None
         step.doubt, step.wake_at, step.finished_at = False, None, clock()
         follow = self.owner.follow(step, False)
@@ -175,7 +179,8 @@ class Execution:
                 follow = self.owner.follow(step, True)
                 await self._commit(session, follow)
         except BaseException:
-            _restore(step, before)
+            for name, value in zip(_CHANGED_NAMES, before, strict=True):
+                setattr(step, name, value)
             raise
         follow.landed()
 
@@ -237,8 +242,3 @@ async def call(spec: OperationSpec, text: str, context: Context) -> Any:
 
 async def _no_runs(_: str) -> None:
     return None
-
-
-def _restore(step: StepRun, before: StepRun) -> None:
-    for name in ("state", "output", "already", "error", "doubt", "wake_at", "finished_at", "touched", "version"):
-        setattr(step, name, getattr(before, name))

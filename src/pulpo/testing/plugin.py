@@ -55,7 +55,7 @@ async def client(app: Application, pulpo_workspace: Workspace) -> AsyncIterator[
 
 @pytest.fixture
 def run_flow(app: Application) -> Callable[..., Awaitable[Any]]:
-    """`await run_flow("orders", {...})`: the finished run's document, with its steps."""
+    """Runs a flow to its end: called with its name and input, gives the run's document with its steps."""
     from pulpo.runtime.context import Caller  # noqa: PLC0415
 
     async def run(flow: str, data: dict[str, Any], seconds: float = 30.0) -> Any:
@@ -67,7 +67,7 @@ def run_flow(app: Application) -> Callable[..., Awaitable[Any]]:
 
 @pytest.fixture
 def crash_at(app: Application) -> Iterator[CrashAt]:
-    """`crash_at("after_result", "payments.processing.charge")`: there the work is dropped, as in a kill, and resumed."""
+    """Drop the work at a fault point, as in a kill: `crash_at("after_result", "payments.processing.charge")`."""
     from pulpo.testing.project import CrashAt  # noqa: PLC0415
 
     crash = CrashAt(app)
