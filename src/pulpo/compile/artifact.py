@@ -104,6 +104,8 @@ def call(function: str, arguments: Sequence[str], *, indent: int = 0, suffix: st
 def docstring(text: str, *, indent: int = 0, fallback: str = "") -> str:
     """A docstring literal of the first paragraph of a text, wrapped, with its quotes and backslashes made safe."""
     words = " ".join((text.strip().split("\n\n")[0] or fallback).split())
+    if words and words[-1] not in ".!?…:":
+        words += "."
     safe = words.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     if safe.endswith('"'):
         safe = safe[:-1] + '\\"'

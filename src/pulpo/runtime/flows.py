@@ -69,8 +69,8 @@ class FlowRun:
     result: Json = None
     _engine: Engine | None = None
     _attached: Attached | None = None
-    _closing: bool = False
     _working: set[asyncio.Task[Any]] = field(default_factory=set)
+    _answers: list[PulpoError] = field(default_factory=list)
 
     async def step(self, operation: str) -> Json:
         """Run one operation of the flow through the journal: a step with a result is not run again.
@@ -80,32 +80,34 @@ class FlowRun:
         Raises:
             PulpoError: What it failed with; PULPO413, the run is ending (a gate stopped it, another step failed).
         """
-        if self._closing or self._attached is None:
-            raise PulpoError("PULPO413", f"{operation} does not start: run {self.id} is ending")
         work = asyncio.current_task()
         assert work is not None
+        assert self._attached is not None
         self._working.add(work)
         try:
             return await self._attached.step(operation)
+        except PulpoError as error:
+            self._answers.append(error)
+            raise
         finally:
             self._working.discard(work)
 
     async def close(self, error: BaseException | None = None) -> None:
-        """Settle the run: what works comes to its end, nothing new starts, and what must be undone is.
+        """Settle the run: what works comes to its end, and what must be undone is.
 
-        An error that is not the journal's (a bug in an overridden flow, Prefect's cancellation) cancels the run.
+        After a step that failed the journal lets nothing new start; beside one that waits, other branches go on. An
+        error that is no step's (a bug in an overridden flow, Prefect's cancellation) cancels the run.
 
         Raises:
             PulpoError: What the run failed with.
         """
         assert self._engine is not None
         assert self._attached is not None
-        self._closing = True
-        if self._working:
-            await asyncio.wait(self._working)
-        if error is not None and not isinstance(error, PulpoError):
+        if error is not None and error not in self._answers:
             with suppress(PulpoError):  # past its end or its pivot: then it ends as the journal says
                 await self._engine.cancel(self.id, reason=f"{type(error).__name__} in the flow")
+        while self._working:
+            await asyncio.wait(self._working)
         self.result = await self._attached.finish()
         if self.result["state"] not in _QUIET and (failure := self.result["error"]):
             raise PulpoError(
@@ -144,11 +146,10 @@ async def open_run(
         run = FlowRun(attached.id, _engine=application.engine, _attached=attached)
         try:
             yield run
-        except PulpoError as error:
-            await run.close(error)  # raises what the run failed with, and nothing where a gate stopped it or it waits
         except BaseException as error:
-            await run.close(error)
-            raise
+            await run.close(error)  # raises what the run failed with, if it did
+            if not isinstance(error, PulpoError) or run.result["state"] not in _QUIET:
+                raise
         else:
             await run.close()
 
