@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from pulpo import project
-from pulpo.errors import PulpoError
+from pulpo.errors import ProjectErrors, PulpoError
 
 CASES = Path(__file__).parent / "graph" / "cases"
 
@@ -35,3 +36,19 @@ def test_an_empty_folder_is_an_application_without_anything(tmp_path: Path) -> N
     """No models, no operations, no flows, nothing wrong."""
     loaded = project.load(tmp_path)
     assert (loaded.app.models, loaded.app.operations, dict(loaded.plans), loaded.findings) == ((), (), {}, ())
+
+
+def test_compiling_twice_writes_once(tmp_path: Path) -> None:
+    """And what has problems is not compiled at all."""
+    root = tmp_path / "shop"
+    shutil.copytree(CASES / "order_to_cash", root)
+    first = project.compile_project(root)
+    assert "generated/application.py" in first.written
+    assert project.compile_project(root).written == ()
+    assert project.compile_project(root, check=True).findings == ()
+    (root / "operations" / "tracking.py").write_text("from models.shop import Nothing\n")
+    before = {file: file.read_bytes() for file in (root / "generated").rglob("*.py")}
+    with pytest.raises(ProjectErrors, match="PULPO101") as caught:
+        project.compile_project(root)
+    assert [str(finding.source) for finding in caught.value.findings] == ["operations/tracking.py:1"]
+    assert {file: file.read_bytes() for file in (root / "generated").rglob("*.py")} == before
