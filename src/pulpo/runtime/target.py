@@ -135,11 +135,16 @@ class RemoteApi:
     """
 
     def __init__(self, url: str, *, connect_seconds: float = _CONNECT_SECONDS) -> None:
-        parts = urlsplit(url if "//" in url else f"//{url}", scheme="http")
+        try:
+            parts = urlsplit(url if "//" in url else f"//{url}", scheme="http")
+            port = parts.port
+        except ValueError:
+            raise _no_address(url) from None
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise PulpoError("PULPO803", f"{url!r} is no address of an API", hint="PULPO_API_URL=http://127.0.0.1:8000")
+            raise _no_address(url)
         self.place = url.rstrip("/")
-        self._parts, self._prefix, self._connect_seconds = parts, parts.path.rstrip("/"), connect_seconds
+        self._secure, self._host, self._port = parts.scheme == "https", parts.hostname, port
+        self._prefix, self._connect_seconds = parts.path.rstrip("/"), connect_seconds
 
     def __enter__(self) -> Self:
         return self
@@ -230,8 +235,8 @@ class RemoteApi:
     def _connection(self) -> HTTPConnection:
         from http.client import HTTPConnection, HTTPSConnection  # noqa: PLC0415
 
-        kind = HTTPSConnection if self._parts.scheme == "https" else HTTPConnection
-        return kind(str(self._parts.hostname), self._parts.port, timeout=self._connect_seconds)
+        kind = HTTPSConnection if self._secure else HTTPConnection
+        return kind(self._host, self._port, timeout=self._connect_seconds)
 
 
 class InProcess:
@@ -345,6 +350,12 @@ def _place(root: Path, error: Exception) -> Source | None:
         if path.is_relative_to(root):
             return Source(path.relative_to(root).as_posix(), frame.lineno or 1)
     return None
+
+
+def _no_address(url: str) -> PulpoError:
+    return PulpoError(
+        "PULPO803", f"{url!r} is no address of an API", hint="for example PULPO_API_URL=http://127.0.0.1:8000"
+    )
 
 
 def _answered(body: bytes, status: int) -> PulpoError:
