@@ -253,3 +253,28 @@ def test_status_tells_of_a_sick_service(root):
     finally:
         api.resume()
     assert drive.status(root).healthy
+
+
+def test_an_interrupted_up_stops_what_it_started(root, monkeypatch):
+    """Ctrl-C while services become healthy: everything is stopped, and nothing says that the project runs."""
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(drive.health, "is_healthy", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        drive.up(root, (echo("api", "--child"),))
+    assert processes.of_project(root) == []
+    assert not drive.status(root).running
+
+
+def test_what_is_no_run_json_counts_as_not_running(root):
+    """A broken record, or one whose process id belongs to somebody else by now."""
+    state = root / ".pulpo"
+    state.mkdir()
+    (state / "run.json").write_text("{")
+    assert not drive.status(root).running
+    record = {"pid": os.getpid(), "socket": "x", "api": "http://127.0.0.1:1", "ui": None, "services": {}}
+    (state / "run.json").write_text(json.dumps(record))
+    assert not drive.status(root).running
+    assert drive.up(root, (echo("api"),)).healthy
