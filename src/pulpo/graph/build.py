@@ -39,7 +39,10 @@ class Graph:
     @cached_property
     def needs(self) -> dict[str, tuple[str, ...]]:
         """Step -> the steps that it comes after."""
-        return {step: tuple(before for before, after in self.edges if after == step) for step in self.operations}
+        found: dict[str, list[str]] = {step: [] for step in self.operations}
+        for before, after in self.edges:
+            found[after].append(before)
+        return {step: tuple(needs) for step, needs in found.items()}
 
     @cached_property
     def circles(self) -> tuple[tuple[str, ...], ...]:

@@ -43,14 +43,11 @@ def reduced(needs: Needs) -> dict[str, tuple[str, ...]]:
     """The same order with the fewest edges: no step needs what another of its needs already waits for."""
     before = ancestors(needs)
     rank = {step: place for place, step in enumerate(before)}
-    return {
-        step: tuple(
-            need
-            for need in sorted(needs[step], key=rank.__getitem__)
-            if not any(need in before[other] for other in needs[step])
-        )
-        for step in before
-    }
+    found: dict[str, tuple[str, ...]] = {}
+    for step in before:
+        implied = frozenset[str]().union(*(before[need] for need in needs[step]))
+        found[step] = tuple(sorted((need for need in needs[step] if need not in implied), key=rank.__getitem__))
+    return found
 
 
 def critical_path(needs: Needs) -> tuple[str, ...]:
