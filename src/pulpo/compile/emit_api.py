@@ -43,9 +43,9 @@ class _Served:
 
 
 _ACTIONS: Mapping[Action, _Served] = {
-    "list": _Served("get", "list_{many}", by_id=False, doc="A page of {many}, as a JSON array."),
+    "list": _Served("get", "list_{many}", by_id=False, doc="List {many}, a page at a time."),
     "create": _Served("post", "create_{one}", by_id=False, doc="Add a {one}."),
-    "get": _Served("get", "get_{one}", by_id=True, doc="The {one} with this id{key}."),
+    "get": _Served("get", "get_{one}", by_id=True, doc="Get the {one} with this id{key}."),
     "replace": _Served("put", "replace_{one}", by_id=True, doc="Put a whole new {one} in place."),
     "patch": _Served("patch", "patch_{one}", by_id=True, doc="Change fields of a {one} (RFC 7386)."),
     "delete": _Served("delete", "delete_{one}", by_id=True, doc="Remove a {one} that nothing refers to."),

@@ -146,6 +146,12 @@ def clean(schema: Json) -> Json:
         return schema
     found = {name: clean(part) for name, part in schema.items() if name != OPTIONS}
     options = schema.get(OPTIONS)
+    if isinstance(found.get("default"), str) and any(part.get("format") == "money" for part in _alternatives(found)):
+        found["default"] = float(found["default"])  # an amount's default is a number too
     if isinstance(options, dict) and options.get("readonly"):
         found["readOnly"] = True
     return found
+
+
+def _alternatives(schema: Mapping[str, Json]) -> list[Mapping[str, Json]]:
+    return [schema, *schema.get("anyOf", [])]

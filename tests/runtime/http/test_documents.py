@@ -57,7 +57,11 @@ async def test_every_invalid_field_is_named_and_no_value_is_echoed(client: httpx
 async def test_fields_that_are_not_a_clients_are_refused(client: httpx.AsyncClient, order: JSON, field: str) -> None:
     """On create, replace and patch alike, whatever the value is."""
     assert (await client.post("/orders", json=order)).status_code == 201
-    for method, address in (("POST", "/orders"), ("PUT", "/orders/ORD-20251030-001"), ("PATCH", "/orders/ORD-20251030-001")):
+    for method, address in (
+        ("POST", "/orders"),
+        ("PUT", "/orders/ORD-20251030-001"),
+        ("PATCH", "/orders/ORD-20251030-001"),
+    ):
         answer = await client.request(method, address, json={**order, field: "pending"})
         assert answer.status_code == 422
         assert pointers(answer)[f"/{field}"] == "readonly"

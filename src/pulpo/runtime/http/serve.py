@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import signal
 import socket
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -45,7 +47,15 @@ class JsonLines(logging.Formatter):
 
 
 class _Server(uvicorn.Server):
-    """Tells open event streams that the server goes down, before it waits for them."""
+    """Says when it listens, and tells open event streams that it goes down before it waits for them."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application, then listen."""
+        await super().startup(sockets)
+        for listener in sockets or ():
+            address, port = listener.getsockname()[:2]
+            shown = f"[{address}]" if ":" in address else address
+            logging.getLogger("pulpo.http").info("listening on http://%s:%d", shown, port)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain and stop."""
@@ -79,11 +89,15 @@ def serve(root: Path, host: str | None = None, port: int | None = None) -> None:
         proxy_headers=False,
         timeout_graceful_shutdown=DRAIN,
     )
-    address, bound = listener.getsockname()[:2]
-    logging.getLogger("pulpo.http").info(
-        "listening on http://%s:%d", f"[{address}]" if ":" in address else address, bound
-    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)  # uvicorn drains, puts this back, and raises what it caught again
     _Server(config).run(sockets=[listener])
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """End with 0: to be told to stop is no failure."""
+    del number, frame
+    raise SystemExit(0)
 
 
 def load_app(root: Path) -> FastAPI:

@@ -22,7 +22,7 @@ class Customer(Model):
 
     email: str = Field(unique=True)
     name: str
-    addresses: list[Address] = []
+    addresses: list[Address] = Field(default_factory=list)
 
 
 @datamodel

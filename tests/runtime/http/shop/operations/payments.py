@@ -1,9 +1,9 @@
 """What is done with orders."""
 
-from pulpo import Context, NotReady, Ref, Refused, operation
+from models.shop import Order, Status
 from pydantic import BaseModel
 
-from models.shop import Order, Status
+from pulpo import Context, NotReady, Ref, Refused, operation
 
 
 class PayInput(BaseModel):
@@ -40,7 +40,7 @@ async def pay(data: PayInput, ctx: Context) -> PayOutput:
 
 @operation(name="shop.payments.receipt", models_in=[Order], after=["shop.payments.pay"])
 async def receipt(data: PayInput, ctx: Context) -> dict[str, str]:
-    """Say what was paid, in words with "quotes" and a \\ in them."""
+    r"""Say what was paid, in words with "quotes" and a \ in them."""
     order = await ctx.store.get(Order, data.order_id)
     return {"text": f"{order.order_number} is {order.status}"}
 
