@@ -116,6 +116,8 @@ def _inspect(path: Path) -> None:
     SQLite itself looks into the file: closing a descriptor of our own would drop the locks that other connections of
     this process hold on it (POSIX).
     """
+    if path.stat().st_size < 512:  # the smallest database; SQLite takes a single byte for an empty one
+        raise _not_ours(path, "it is not a database")
     db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     try:
         patiently(lambda: _check(db, path))

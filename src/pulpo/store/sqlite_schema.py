@@ -110,7 +110,7 @@ def table_of(collection: Collection) -> Table:
     }
     virtual: dict[str, str] = {}
     renamed: dict[str, str] = {}
-    used = {"id", "version", "doc"}
+    used = {"id", "version", "doc", "rowid", "oid", "_rowid_"}
     for column in collection.columns:
         if column.renamed_from and column.renamed_from != column.path:
             renamed[column.path] = column.renamed_from
@@ -122,6 +122,8 @@ def table_of(collection: Collection) -> Table:
     for index in collection.indexes:
         parts = [_indexed(columns.get(name), collection, name) for name in index.fields]
         name = f"{collection.name}/{'+'.join(index.fields)}{'!' if index.unique else ''}"
+        if name.lower() in {other.lower() for other in indexes}:
+            name += str(len(indexes))
         indexes[name] = _index_sql(collection.name, index, name, parts)
         if index.unique:
             unique[name] = index.fields

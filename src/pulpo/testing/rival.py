@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from pulpo.model.conditions import Compare
@@ -17,6 +18,7 @@ from pulpo.testing.conformance.data import COLLECTIONS, THINGS, thing
 
 async def take(store: Store, id: str, times: str) -> None:
     """Take one piece of a thing's stock, as often as said, ten at once; print how often it worked."""
+    left, won = int(times), 0
 
     async def some() -> None:
         nonlocal left, won
@@ -28,7 +30,6 @@ async def take(store: Store, id: str, times: str) -> None:
             except WriteFailed:
                 pass
 
-    left, won = int(times), 0
     await asyncio.gather(*(some() for _ in range(10)))
     _say(str(won))
 
@@ -52,9 +53,8 @@ async def pour(store: Store, name: str) -> None:
     async def some(lane: int) -> None:
         number = lane
         while True:
-            await store.commit(
-                Batch((thing(f"{name}{number}-left"), thing(f"{name}{number}-right")), ({"type": "p", "number": number},))
-            )
+            pair = (thing(f"{name}{number}-left"), thing(f"{name}{number}-right"))
+            await store.commit(Batch(pair, ({"type": "poured", "number": number},)))
             _say(str(number))
             number += 8
 
@@ -73,7 +73,8 @@ async def main() -> None:
     await store.open(COLLECTIONS)
     _say("ready")
     await asyncio.to_thread(sys.stdin.readline)
-    await {"take": take, "claim": claim, "pour": pour}[task](store, *rest)
+    tasks: dict[str, Callable[..., Awaitable[None]]] = {"take": take, "claim": claim, "pour": pour}
+    await tasks[task](store, *rest)
     await store.close()
 
 

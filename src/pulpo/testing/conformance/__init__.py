@@ -1,7 +1,8 @@
-"""The suite that every store adapter passes: each promise of `pulpo.store.port`, and nothing that only one database has.
+"""The suite that every store adapter passes: each promise of `pulpo.store.port`, and nothing of one database alone.
 
 An adapter's test module subclasses `StoreConformance` and provides two fixtures: `url`, the address of a database made
-for this test, and `forgetful_url`, one that keeps the events of at most 50 commits. Needs pytest-asyncio and Hypothesis.
+for this test, and `forgetful_url`, one that keeps the events of at most some 50 commits. It needs pytest-asyncio and
+Hypothesis.
 """
 
 from collections.abc import AsyncIterator

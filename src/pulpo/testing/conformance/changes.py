@@ -87,9 +87,7 @@ class Changes:
         await keep(store, thing("a", stock=25))
         other = await opened(url)
         take = Batch((Update(THINGS, "a", where=Compare("stock", "gte", 2), add={"stock": -2}),))
-        results = await asyncio.gather(
-            *((store, other)[n % 2].commit(take) for n in range(60)), return_exceptions=True
-        )
+        results = await asyncio.gather(*((store, other)[n % 2].commit(take) for n in range(60)), return_exceptions=True)
         assert sorted(result[0] for result in results if isinstance(result, tuple)) == list(range(2, 14))
         assert sum(isinstance(result, GuardFailed) for result in results) == 48
         assert (await read(store, "a"))["stock"] == 1
@@ -155,7 +153,8 @@ class Changes:
 
     async def test_several_fields_are_unique_together(self, store: Store) -> None:
         """Only where all are the same; a document where one is null or missing is not held to it."""
-        await keep(store, thing("a", shelf="A", place=1), thing("b", shelf="A", place=2), thing("c", shelf="B", place=1))
+        places = {"a": ("A", 1), "b": ("A", 2), "c": ("B", 1)}
+        await keep(store, *(thing(id, shelf=shelf, place=place) for id, (shelf, place) in places.items()))
         with pytest.raises(UniqueTaken) as failure:
             await store.commit(Batch((thing("d", shelf="A", place=1),)))
         assert failure.value.fields == ("shelf", "place")

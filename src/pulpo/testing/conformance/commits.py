@@ -14,7 +14,6 @@ from pulpo.store.port import (
     DuplicateId,
     GuardFailed,
     Insert,
-    Replace,
     Require,
     StaleVersion,
     Store,
@@ -46,8 +45,8 @@ class Commits:
         assert json.loads(record.json) == {"id": "a", "version": 1, "name": "é\u0000\U0001d11e", "weight": 1.5}
         assert await store.get_json(THINGS, "a") == (record.json.encode(), 1)
         found = await store.get_many(THINGS, ("b", "nothing", "a"))
-        assert sorted(found, key=lambda one: one.id)[0] == record
         assert {one.id for one in found} == {"a", "b"}
+        assert record in found
         assert await store.get(THINGS, "nothing") is None
         assert await store.get_json(THINGS, "nothing") is None
 
@@ -70,7 +69,9 @@ class Commits:
             pytest.param(Require(THINGS, "a", 2), StaleVersion, False, id="require-of-another-version"),
             pytest.param(Require(THINGS, "nothing", 1), StaleVersion, True, id="require-of-nothing"),
             pytest.param(Update(THINGS, "nothing", set={"name": "x"}), GuardFailed, True, id="update-of-nothing"),
-            pytest.param(Update(THINGS, "a", version=2, set={"name": "x"}), StaleVersion, False, id="update-at-version"),
+            pytest.param(
+                Update(THINGS, "a", version=2, set={"name": "x"}), StaleVersion, False, id="update-at-version"
+            ),
             pytest.param(
                 Update(THINGS, "a", where=Compare("stock", "gt", 5), set={"name": "x"}),
                 GuardFailed,
@@ -87,13 +88,9 @@ class Commits:
         await keep(store, thing("a", sku="s", stock=5))
         newest = await store.last_event()
         with pytest.raises(error) as failure:
-            await store.commit(
-                Batch((thing("before"), Update(THINGS, "a", add={"stock": 1}), write, thing("after")), ({"type": "x"},))
-            ) if not isinstance(write, Replace | Update | Require | Delete) else await store.commit(
-                Batch((thing("before"), write, thing("after")), ({"type": "x"},))
-            )
+            await store.commit(Batch((thing("before"), write, thing("after")), ({"type": "x"},)))
         assert type(failure.value) is error
-        assert failure.value.index == (2 if isinstance(write, Insert) else 1)
+        assert failure.value.index == 1
         assert failure.value.missing is missing
         assert await read(store, "a") == {"id": "a", "version": 1, "sku": "s", "stock": 5}
         assert await store.count(THINGS) == 1

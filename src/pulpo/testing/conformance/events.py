@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from pulpo.errors import PulpoError
-from pulpo.store.port import Batch, Event, Store, StaleVersion
+from pulpo.store.port import Batch, Event, StaleVersion, Store
 from pulpo.testing.conformance.data import Opener, replaced, thing
 
 PATIENCE = 20.0  # seconds after which a test gives up
@@ -28,7 +28,7 @@ def numbers(events: tuple[Event, ...] | list[Event]) -> list[int]:
 async def followed(store: Store, after: str | None, count: int) -> list[Event]:
     """The next events after a cursor, as they come."""
     found: list[Event] = []
-    async with asyncio.timeout(PATIENCE), aclosing(cast(Any, store.follow(after))) as stream:
+    async with asyncio.timeout(PATIENCE), aclosing(cast("Any", store.follow(after))) as stream:
         async for event in stream:
             found.append(event)
             if len(found) == count:
