@@ -86,6 +86,7 @@ def sell(api: str) -> list[Any]:
                 "order_number": f"DEMO-{time.strftime('%Y%m%d-%H%M%S')}-{number}",
                 "customer_id": "cust_123",
                 "items": [{"product_id": "prod_456", "quantity": number, "unit_price": price}],
+                "total": round(price * number, 2),
                 "shipping_address_id": "addr_789",
             },
         )
@@ -107,17 +108,18 @@ def show(runs: list[Any]) -> None:
     end = max((moment(step["finished_at"]) or began for step in first["steps"]), default=began)
     span = max(end - began, 1e-6)
     say(f"what ran for the first order ({first['id']})")
-    print(f"  {'STEP':<44}{'START':>8} {'TOOK':>8}  STATE")
+    print(f"  {'BRANCH':<26}{'STEP':<22}{'START':>8} {'TOOK':>8}  STATE")
     for step in sorted(first["steps"], key=lambda step: step["started_at"] or "~"):
+        branch, _, name = step["operation"].rpartition(".")
         start, finish = moment(step["started_at"]), moment(step["finished_at"])
         if not start:
-            print(f"  {step['operation']:<44}{'-':>8} {'-':>8}  {step['state']}")
+            print(f"  {branch:<26}{name:<22}{'-':>8} {'-':>8}  {step['state']}")
             continue
         took = (finish or end) - start
         left = int((start - began) / span * _BAR)
         bar = " " * left + "#" * max(1, min(_BAR - left, round(took / span * _BAR)))
-        print(f"  {step['operation']:<44}{ms(start - began):>8} {ms(took):>8}  {step['state']:<10} |{bar:<{_BAR}}|")
-    print("  Side by side: what overlaps. Each group of operations is a branch of its own until it needs another.")
+        times = f"{ms(start - began):>8} {ms(took):>8}"
+        print(f"  {branch:<26}{name:<22}{times}  {step['state']:<10} |{bar:<{_BAR}}|")
     say("all of them")
     print(f"  {'RUN':<32}{'STATE':<12}{'WALL':>8}  {'ONE BY ONE':>10}")
     for run in runs:
@@ -131,20 +133,23 @@ def show(runs: list[Any]) -> None:
 
 def where_next(status: Any) -> str:
     """Addresses and commands for who wants to look further."""
-    api, page = status["api"], status["ui"]
     command = os.path.relpath(PULPO, APP)
-    return f"""
-It goes on running. Where to look:
-  {page:<30} what there is, and the latest runs
-  {api + "/orders":<30} the orders, as JSON
-  {api + "/openapi.json":<30} every address of the API
-
-  cd {APP.relative_to(ROOT)}
-  {command} plan {FLOW} --why     in which order, and why
-  {command} runs list                     what ran
-  {command} logs -f                       what its processes say
-  {command} status                        how they are
-  {command} down                          stop it all"""
+    addresses = (
+        (status["ui"], "what there is, and the latest runs"),
+        (f"{status['api']}/orders", "the orders, as JSON"),
+        (f"{status['api']}/openapi.json", "every address of the API"),
+    )
+    commands = (
+        (f"plan {FLOW} --why", "in which order, and why"),
+        ("runs list", "what ran"),
+        ("logs -f", "what its processes say"),
+        ("status", "how they are"),
+        ("down", "stop it all"),
+    )
+    lines = [f"  {address:<40} {what}" for address, what in addresses]
+    lines += ["", f"  cd {APP.relative_to(ROOT)}"]
+    lines += [f"  {f'{command} {arguments}':<55} {what}" for arguments, what in commands]
+    return "\n".join(["", "It goes on running. Where to look:", *lines])
 
 
 def copy(source: Path, target: Path) -> int:

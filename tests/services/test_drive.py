@@ -261,7 +261,7 @@ def test_an_interrupted_up_stops_what_it_started(root, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(drive.health, "is_healthy", interrupted)
+    monkeypatch.setattr(drive.health, "answers", interrupted)
     with pytest.raises(KeyboardInterrupt):
         drive.up(root, (echo("api", "--child"),))
     assert processes.of_project(root) == []

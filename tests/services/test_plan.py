@@ -88,3 +88,10 @@ def test_a_service_that_cannot_be_run_is_refused(name, command, reason):
         planned(services={name: {"command": command}})
     assert refused.value.code == "PULPO105"
     assert f"services.{name}" in refused.value.detail
+
+
+def test_an_engine_that_is_not_there_is_refused():
+    """PULPO105 rather than another engine in silence."""
+    with pytest.raises(PulpoError, match="Prefect engine is not part of this version") as refused:
+        planned(engine={"kind": "prefect"})
+    assert refused.value.code == "PULPO105"

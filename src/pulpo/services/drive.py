@@ -21,6 +21,8 @@ START_PATIENCE = 30.0
 """Seconds that the services have to become healthy."""
 STOP_PATIENCE = 9.0
 """Seconds that everything has to end by itself."""
+SETTLED = 1.0
+"""Seconds that a service without a health address must live to count as healthy."""
 
 ServiceState: TypeAlias = Literal["healthy", "starting", "unhealthy", "restarting", "stopped"]
 
@@ -153,13 +155,17 @@ def _wait(
 ) -> None:
     began = time.monotonic()
     waiting = {plan.name: plan for plan in plans}
+    seen_alive: dict[int, float] = {}
     while waiting:
         states = supervisor.processes(socket)
         for name, plan in list(waiting.items()):
             state = states[name]
             if state.state in {"BACKOFF", "FATAL", "EXITED"}:
                 raise _unhealthy(root, plan, state.description, seen[name])
-            if state.lives and health.is_healthy(plan, state.pid):
+            if not state.lives:
+                continue
+            age = time.monotonic() - seen_alive.setdefault(state.pid, time.monotonic())
+            if health.answers(plan.health) if plan.health else age >= SETTLED:
                 del waiting[name]
                 where = f" at {plan.url}" if plan.url else ""
                 report(f"{name} is healthy{where} ({time.monotonic() - began:.1f} s)")

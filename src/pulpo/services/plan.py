@@ -51,9 +51,15 @@ def services(settings: Settings, *, python: str = sys.executable) -> tuple[Servi
     """The processes that a project's settings ask for, in the order in which they start.
 
     Raises:
-        PulpoError: PULPO105, two services share a port or a name cannot be used; PULPO705, one would listen beyond
-            loopback in development mode.
+        PulpoError: PULPO105, two services share a port, or a name, command or engine cannot be used; PULPO705, one
+            would listen beyond loopback in development mode.
     """
+    if settings.engine.kind == "prefect":
+        raise PulpoError(
+            "PULPO105",
+            "engine.kind: the Prefect engine is not part of this version of Pulpo",
+            hint='leave it at "embedded": flows run in the API\'s process and in workers',
+        )
     plans = (
         *(_project(name, given, python) for name, given in settings.services.items()),
         _api(settings, python),
