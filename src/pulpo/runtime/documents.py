@@ -228,7 +228,7 @@ class Documents:
     ) -> Written:
         for _ in range(ATTEMPTS):
             record = await self._record(id, versions)
-            old = self._cls.model_validate_json(record.json)
+            old = self._stored(record)
             document = await change(old, record)
             await self._references.resolve(self._store, document, old)
             await self._references.refuse_lost_entries(self._store, old, document)
@@ -254,7 +254,7 @@ class Documents:
         """
         for _ in range(ATTEMPTS):
             record = await self._record(id, versions)
-            document = self._cls.model_validate_json(record.json)
+            document = self._stored(record)
             context = await self._hook("before_delete", document, caller)
             gathered = context.store.batch().writes if context is not None else ()
             leaving = tuple((write.collection, write.id) for write in gathered if isinstance(write, Delete))
@@ -296,6 +296,13 @@ class Documents:
                 hint="read it again and decide on what is there now",
             )
         return record
+
+    def _stored(self, record: Record) -> Model:
+        try:
+            return self._cls.model_validate_json(record.json)
+        except ValidationError as error:
+            places = ", ".join(each.pointer for each in shapes.invalid(error).errors)
+            raise PulpoError("PULPO414", f'{self.spec.name} "{record.id}" no longer fits its model: {places}') from None
 
     async def _by_key(self, value: str) -> Record | None:
         if self.spec.key is None:

@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from pulpo.store.port import Batch, Insert
+
 JSON = dict[str, Any]
 
 
@@ -294,6 +296,16 @@ async def test_an_enum_filter_takes_its_values_only(client: httpx.AsyncClient) -
     assert answer.json()["detail"] == '"status" is one of pending, paid'
     assert answer.json()["hint"] == 'did you mean "paid"?'
     assert (await client.get("/orders?status=paid")).json() == []
+
+
+async def test_a_document_that_no_longer_fits_its_model_is_not_changed(client: httpx.AsyncClient, started: Any) -> None:
+    """It can be read as it is; a change says what does not fit instead of guessing."""
+    text = '{"id":"old","version":1,"sku":"old","name":"","price":1}'
+    await started.state.application.store.commit(Batch((Insert("products", "old", text),)))
+    assert (await client.get("/products/old")).text == text
+    answer = await client.patch("/products/old", json={"price": 2})
+    assert (answer.status_code, answer.json()["code"]) == (500, "PULPO414")
+    assert answer.json()["detail"] == 'Product "old" no longer fits its model: /name'
 
 
 async def test_writes_tell_of_themselves_with_ids_and_no_bodies(client: httpx.AsyncClient, started: Any) -> None:

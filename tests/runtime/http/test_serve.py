@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -113,6 +114,27 @@ def test_a_taken_port_is_named(shop: Path) -> None:
     assert (done.returncode, done.stdout) == (4, "")
     assert "PULPO701" in done.stderr
     assert str(port) in done.stderr
+
+
+def test_a_database_that_is_not_ours_is_named(shop: Path, tmp_path: Path) -> None:
+    """PULPO506 and exit code 4; the file is left as it was."""
+    file = tmp_path / "data.db"
+    file.write_text("a diary")
+    environ = {**os.environ, "PULPO_DATABASE_URL": f"sqlite:///{file}"}
+    command = [sys.executable, "-m", "pulpo.runtime.http", "--root", str(shop), "--port", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env=environ)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "PULPO506" in done.stderr
+    assert file.read_text() == "a diary"
+
+
+def test_production_mode_is_not_served_without_access_rules(shop: Path) -> None:
+    """Nothing is opened to anybody by a setting alone."""
+    environ = {**os.environ, "PULPO_PROJECT_MODE": "production"}
+    command = [sys.executable, "-m", "pulpo.runtime.http", "--root", str(shop), "--port", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env=environ)
+    assert done.returncode == 4
+    assert "PULPO705" in done.stderr
 
 
 @pytest.mark.parametrize(("options", "code"), [(["--host", "0.0.0.0"], "PULPO705"), ([], "PULPO802")])

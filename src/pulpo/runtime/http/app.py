@@ -41,7 +41,11 @@ def create_app(application: Application, routers: Iterable[APIRouter] = ()) -> F
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.closing.clear()
-        await application.start(execute=application.settings.engine.in_api)
+        try:
+            await application.start(execute=application.settings.engine.in_api)
+        except PulpoError as error:
+            app.state.failure = error  # for whoever serves: the reason, in a form for people
+            raise
         try:
             yield
         finally:
@@ -55,6 +59,7 @@ def create_app(application: Application, routers: Iterable[APIRouter] = ()) -> F
     )  # fmt: skip
     app.state.application = application
     app.state.closing = asyncio.Event()
+    app.state.failure = None
     app.state.paths = _paths(application)
     app.add_middleware(Edge, settings=application.settings, metrics=metrics)
     problems.install(app)

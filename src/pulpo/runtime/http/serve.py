@@ -71,7 +71,8 @@ def serve(root: Path, host: str | None = None, port: int | None = None) -> None:
         host: A loopback address; by default the setting `api.host`.
         port: 0 for a free one, which the log names; by default the setting `api.port`.
     Raises:
-        PulpoError: PULPO802 not compiled; PULPO701 the port is taken; PULPO705 the host is not loopback.
+        PulpoError: PULPO802 not compiled; PULPO701 the port is taken; PULPO705 the host is not loopback; what the
+            store finds wrong with the database (PULPO506, PULPO507, PULPO508).
     """
     log_to_stderr()
     app = load_app(root)
@@ -91,7 +92,12 @@ def serve(root: Path, host: str | None = None, port: int | None = None) -> None:
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)  # uvicorn drains, puts this back, and raises what it caught again
-    _Server(config).run(sockets=[listener])
+    try:
+        _Server(config).run(sockets=[listener])
+    except SystemExit:
+        if app.state.failure is not None:
+            raise app.state.failure from None
+        raise
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

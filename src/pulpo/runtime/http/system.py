@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import cache
 
 import pydantic_core
 from fastapi import APIRouter, Request, Response
@@ -16,6 +17,7 @@ from pulpo.runtime.http.resources import JSON
 from pulpo.runtime.listing import RUN_STATES
 from pulpo.runtime.metadata import metadata
 from pulpo.runtime.tables import RUNS
+from pulpo.spec import Json
 
 _PATIENCE = 2.0
 """Seconds that the store may take to answer a question of readiness."""
@@ -24,16 +26,23 @@ _PATIENCE = 2.0
 def router(application: Application, counted: metrics.Metrics) -> APIRouter:
     """`/meta`, `/openapi.json`, `/events`, `/livez`, `/readyz`, `/metrics`."""
     routes = APIRouter()
-    about = metadata(application.spec, application.plans, application.settings)
-    described = pydantic_core.to_json(openapi(application.spec, application.plans, application.settings))
+    described = (application.spec, application.plans, application.settings)
+
+    @cache  # made when somebody asks: starting does not wait for it
+    def about() -> dict[str, Json]:
+        return metadata(*described)
+
+    @cache
+    def document() -> bytes:
+        return pydantic_core.to_json(openapi(*described))
 
     @routes.get("/meta")
     async def meta(request: Request) -> Response:
-        return Response(pydantic_core.to_json({**about, "caller": _caller(request)}), media_type=JSON)
+        return Response(pydantic_core.to_json({**about(), "caller": _caller(request)}), media_type=JSON)
 
     @routes.get("/openapi.json")
     async def openapi_document() -> Response:
-        return Response(described, media_type=JSON)
+        return Response(document(), media_type=JSON)
 
     @routes.get("/events")
     async def events(request: Request) -> Response:
