@@ -67,8 +67,8 @@ class Model(BaseModel, metaclass=ModelType):
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
     __pulpo__: ClassVar[ModelSpec]
 
-    id: str = Field("", min_length=0, max_length=200, pattern=r"^[A-Za-z0-9_.:~-]*$", description="The document's id.")
-    version: int = Field(0, ge=0, readonly=True, description="Raised by every write.")
+    id: str = Field(default="", min_length=0, max_length=200, pattern=r"^[A-Za-z0-9_.:~-]*$", description="The document's id.")
+    version: int = Field(default=0, ge=0, readonly=True, description="Raised by every write.")
     created_at: Timestamp = Field(default_factory=now, readonly=True, index=True)
     updated_at: Timestamp = Field(default_factory=now, readonly=True)
 

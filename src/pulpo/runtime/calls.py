@@ -85,7 +85,7 @@ def _replay(answer: Answer) -> Called:
 async def _atomic(app: Application, spec: OperationSpec, run: Run, step: StepRun, claim: Key | None) -> Called:
     """Everything in one commit at the end: interrupted, it leaves nothing."""
 
-    def follow(done: StepRun, _alone: bool) -> Followup:
+    def follow(done: StepRun, _alone: bool, _plain: bool) -> Followup:
         ended = copy(run)
         ended.output = done.output
         ended.end("completed")

@@ -51,6 +51,7 @@ class Driver:
         self._input: dict[str, Json] = pydantic_core.from_json(run.input or "{}")
         self._outputs: dict[str, Json] = {}
         self._completed: set[str] = set()
+        self._landing: dict[str, Json] = {}
         self._active: dict[str, asyncio.Task[None]] = {}
         self._executions: dict[str, Execution] = {}
         self._plan_steps = {step.operation: step for step in plan.steps}
@@ -218,8 +219,12 @@ class Driver:
             self.lose()
             raise Lost from error
 
-    def _follow(self, record: StepRun, alone: bool) -> Followup:
-        """What rides along with a step's result: the intents it makes possible, or the end of the run."""
+    def _follow(self, record: StepRun, alone: bool, plain: bool) -> Followup:  # noqa: C901 - its parts share names
+        """What rides along with a step's result: the intents it makes possible, or the end of the run.
+
+        An intent counts on results that are on their way to the store and cannot be refused there. Should one not land
+        all the same, the intent stands there early; the step itself begins when all it needs has landed.
+        """
         name = record.operation
         step = self._plan_steps[name]
         output = pydantic_core.from_json(record.output or "null")
@@ -229,15 +234,22 @@ class Driver:
         ended: Run | None = None
         if self.auto and self.ending is None and not (self.draining or stops or alone):
             intents = [
-                self._intent(later, outputs)
+                self._intent(later, {**self._landing, **outputs})
                 for later in self._next[name]
                 if later.operation not in self.steps
-                and all(need in self._completed for need in later.needs if need != name)
+                and all(need in self._completed or need in self._landing for need in later.needs if need != name)
             ]
             if len(self._completed) + 1 == len(self._plan_steps):
                 ended = self._ended(outputs)
 
+        if plain and not stops:
+            self._landing[name] = output
+
+        def failed() -> None:
+            self._landing.pop(name, None)
+
         def landed() -> None:
+            self._landing.pop(name, None)
             self._completed.add(name)
             self._outputs[name] = output
             if ended is not None:
@@ -255,7 +267,7 @@ class Driver:
         if ended is not None:
             writes = (*writes, ended.replace(), *key_writes(ended, record))
             events = (*events, ended.event())
-        return Followup(writes, events, separable=bool(writes), landed=landed)
+        return Followup(writes, events, separable=bool(writes), landed=landed, failed=failed)
 
     def _ended(self, outputs: Mapping[str, Json]) -> Run:
         run = copy(self.run)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
@@ -50,6 +50,7 @@ class Followup:
     events: tuple[Mapping[str, Json], ...] = ()
     separable: bool = False
     landed: Callable[[], None] = lambda: None
+    failed: Callable[[], None] = lambda: None
 
 
 @dataclass(slots=True)
@@ -57,12 +58,13 @@ class Owner:
     """What whoever runs an operation decides.
 
     Attributes:
-        follow: What rides along with a result; with True, only what is to be done once the result alone has landed.
+        follow: What rides along with a result (step, alone, plain); `alone`: nothing, it only says what is to be done
+            once the result has landed; `plain`: the result's commit holds nothing that could be refused.
         stopping: Whether to leave it at the attempt that just failed.
         cancel_runs: What `ctx.cancel_runs` does.
     """
 
-    follow: Callable[[StepRun, bool], Followup] = lambda _step, _alone: Followup()
+    follow: Callable[[StepRun, bool, bool], Followup] = lambda _step, _alone, _plain: Followup()
     stopping: Callable[[], bool] = lambda: False
     cancel_runs: Callable[[str], Awaitable[None]] | None = None
 
@@ -87,10 +89,6 @@ class Execution:
     retries: int | None = None
     committing: bool = False
     wrote: bool = False
-    _access: Access = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._access = Access.of(self.spec)
 
     async def run(self) -> str:  # noqa: C901 - one loop, an exit per kind of failure
         """Run the operation until it has a committed result or has failed for good.
@@ -138,7 +136,7 @@ class Execution:
 
     async def _attempt(self) -> str:
         spec, step = self.spec, self.step
-        session = Session(self.store, self._access)
+        session = Session(self.store, Access.of(spec.name, spec.reads, spec.writes, spec.adds))
         ref = RunRef(step.run, self.flow, spec.name, step.generation, step.attempts)
 
         async def commit() -> None:
@@ -171,14 +169,16 @@ class Execution:
         before = _CHANGED(step)
         step.state, step.output, step.already, step.error = "completed", text, already, None
         step.doubt, step.wake_at, step.finished_at = False, None, clock()
-        follow = self.owner.follow(step, False)
+        plain = not session.pending
+        follow = self.owner.follow(step, False, plain)
         try:
             try:
                 await self._commit(session, follow)
             except _Overtaken:
-                follow = self.owner.follow(step, True)
+                follow = self.owner.follow(step, True, plain)
                 await self._commit(session, follow)
         except BaseException:
+            follow.failed()
             for name, value in zip(_CHANGED_NAMES, before, strict=True):
                 setattr(step, name, value)
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import pydantic_core
@@ -11,7 +12,7 @@ import pydantic_core
 from pulpo.errors import NotFound, PulpoError
 from pulpo.model.conditions import Compare, Condition, condition
 from pulpo.model.model import Model, now, timestamp
-from pulpo.spec import Json, ModelSpec, OperationSpec
+from pulpo.spec import Json, ModelSpec
 from pulpo.store.port import (
     Batch,
     Delete,
@@ -39,10 +40,12 @@ class Access:
     adds: frozenset[str]
 
     @staticmethod
-    def of(operation: OperationSpec) -> Access:
-        """What the operation's decorator declares; what it writes it may read too."""
-        writes = frozenset(operation.writes)
-        return Access(operation.name, frozenset(operation.reads) | writes, writes, frozenset(operation.adds) | writes)
+    @lru_cache(maxsize=4096)
+    def of(name: str, reads: tuple[str, ...], writes: tuple[str, ...], adds: tuple[str, ...]) -> Access:
+        """What an operation's decorator declares; what it writes it may read too."""
+        return Access(
+            name, frozenset(reads) | frozenset(writes), frozenset(writes), frozenset(adds) | frozenset(writes)
+        )
 
 
 class Session:
