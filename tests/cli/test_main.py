@@ -108,6 +108,7 @@ def test_version(run: Run) -> None:
         (PulpoError("PULPO803", "not there"), 4),
         (PulpoError("PULPO701", "port taken"), 4),
         (PulpoError("PULPO610", "broken"), 4),
+        (PulpoError("PULPO304", "the disk refuses"), 4),
     ],
     ids=lambda value: getattr(value, "code", value),
 )

@@ -94,7 +94,8 @@ def test_dev_compiles_on_save_and_survives_mistakes(desk: Path) -> None:
         eventually(lambda: answers(f"{url}/livez"), "the API is up")
         model = desk / "models" / "room.py"
         model.write_text(
-            "from pulpo import Model, datamodel\n\n\n@datamodel\nclass Room(Model):\n    '''A room.'''\n\n    name: str\n"
+            "from pulpo import Model, datamodel\n\n\n@datamodel\nclass Room(Model):\n"
+            '    """A room."""\n\n    name: str\n'
         )
         eventually(lambda: answers(f"{url}/rooms"), "the new model is served")
         model.write_text("class Room(:\n")

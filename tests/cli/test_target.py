@@ -191,3 +191,14 @@ def test_a_flow_over_http_is_started_and_not_waited_for(run: Any, desk: Path, ap
     api.status, api.body = 202, b'{"id": "run_9", "name": "tickets", "state": "running"}'
     ran = run("flows", "run", "tickets", "--input", '{"title": "No coffee"}')
     assert (ran.code, ran.out) == (0, "run_9  tickets  running\n`pulpo runs watch run_9` follows it\n")
+
+
+def test_with_an_address_no_project_is_needed(
+    run: Any, tmp_path: Path, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs of an application elsewhere can be looked at from any folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PULPO_API_URL", api.url)
+    api.body = b"[]"
+    assert run("runs", "list").out == "no runs\n"
+    assert run("runs", "list", "--local").code == 2

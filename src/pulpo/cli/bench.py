@@ -28,7 +28,7 @@ _SINGLES, _DELAYED_SINGLES = 10, 2
 
 def bench(
     *,
-    flow: Annotated[str | None, typer.Option(help="The flow; by default the one that bench.py names as FLOW.")] = None,
+    flow: Annotated[str | None, typer.Option(help="The flow; by default the one with most steps.")] = None,
     orders: Annotated[int, typer.Option(min=1, help="How many runs at each load.")] = 100,
     concurrency: Annotated[str, typer.Option(help="The loads: runs at once, separated by commas.")] = "10,50",
     delay: Annotated[
@@ -75,11 +75,9 @@ def _workload(root: Path, flow: str | None, orders: int, concurrency: str, singl
     if not at_once or min(at_once) < 1:
         raise PulpoError("PULPO804", f"--concurrency {concurrency} is no list of numbers", hint="--concurrency 10,50")
     module = _load(root)
-    chosen = flow or getattr(module, "FLOW", None)
-    if chosen is None or not hasattr(module, "prepare"):
-        missing = "`FLOW`, the name of the flow to measure" if chosen is None else "`async def prepare(client, n)`"
-        raise PulpoError("PULPO804", f"{FILE} does not define {missing}")
-    return Workload(chosen, module.prepare, orders, at_once, singles)
+    if not hasattr(module, "prepare"):
+        raise PulpoError("PULPO804", f"{FILE} does not define `async def prepare(client, n)`")
+    return Workload(flow, module.prepare, orders, at_once, singles)
 
 
 def _load(root: Path) -> ModuleType:
@@ -87,7 +85,7 @@ def _load(root: Path) -> ModuleType:
         raise PulpoError(
             "PULPO804",
             f"the project in {root} has no {FILE}, which makes inputs to measure with",
-            hint=f"write `FLOW = …` and `async def prepare(client, n) -> list[dict]` in {FILE}",
+            hint=f"write `async def prepare(client, n) -> list[dict]` in {FILE}",
         )
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))

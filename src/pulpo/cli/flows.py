@@ -8,9 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from pulpo.cli import runs, show
-from pulpo.cli.options import AsJson, Given, Key, Local, project_root
+from pulpo.cli.options import AsJson, Given, Key, Local, find_target
 from pulpo.errors import Nearest, PulpoError
-from pulpo.runtime import target
 from pulpo.runtime.commands import read_input
 from pulpo.runtime.target import InProcess
 
@@ -21,7 +20,7 @@ FlowName = Annotated[str, typer.Argument(metavar="FLOW", help="The flow's name."
 @app.command("list")
 def list_flows(*, as_json: AsJson = False, local: Local = False) -> None:
     """List the project's flows."""
-    with target.find(project_root(), local=local) as place:
+    with find_target(local=local) as place:
         plans = place.flows()
     if as_json:
         typer.echo(json.dumps({"flows": plans}, ensure_ascii=False))
@@ -33,7 +32,7 @@ def list_flows(*, as_json: AsJson = False, local: Local = False) -> None:
 @app.command("show")
 def show_flow(name: FlowName, *, as_json: AsJson = False, local: Local = False) -> None:
     """Show a flow's input and steps (`pulpo plan FLOW --why` says why they are in this order)."""
-    with target.find(project_root(), local=local) as place:
+    with find_target(local=local) as place:
         plans = {plan["flow"]: plan for plan in place.flows()}
     if name not in plans:
         raise PulpoError("PULPO404", f"there is no flow {name!r}", hint=Nearest(tuple(plans)).to(name))
@@ -58,7 +57,7 @@ def run_flow(
 ) -> None:
     """Run a flow. Without a running API it is carried out here, until it ends or has to wait for something."""
     raw = read_input(given)
-    with target.find(project_root(), local=local, execute=True) as place:
+    with find_target(local=local, execute=True) as place:
         run = place.start_run(name, raw, key)
         followed = wait or isinstance(place, InProcess)
         if followed:

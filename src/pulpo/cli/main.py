@@ -83,6 +83,8 @@ def exit_code(error: PulpoError) -> int:
         return FINDINGS
     if error.code in _USAGE_CODES:
         return USAGE
+    if error.code == "PULPO304":
+        return BROKEN
     stage = error.code[5] if error.code.startswith("PULPO") else ""
     if stage in {"1", "2", "3"} or error.code in {"PULPO703", "PULPO704", "PULPO802"}:
         return FINDINGS

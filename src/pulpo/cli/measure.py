@@ -96,9 +96,9 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What to measure: a flow, where its inputs come from, how many runs, and how many at once."""
+    """What to measure. `flow` None: the one with most steps. `prepare` makes inputs. `singles` run one at a time."""
 
-    flow: str
+    flow: str | None
     prepare: Prepare
     runs: int
     at_once: tuple[int, ...]
@@ -125,25 +125,34 @@ async def measure(api: str, work: Workload, report: Callable[[str], None]) -> Me
 
 
 async def _measure(client: httpx.AsyncClient, api: str, work: Workload, report: Callable[[str], None]) -> Measured:
-    plan = await _json(client, "GET", f"/flows/{work.flow}")
+    plan = await _plan(client, work.flow)
     report("parallel operations against sequential")
     side_by_side = await _side_by_side(client, plan, work)
     report("runs one at a time")
-    single_runs = await _load(client, work, runs=work.singles, at_once=1)
-    loads = [single_runs[0]]
-    documents = single_runs[1]
+    flow = plan["flow"]
+    single, singles = await _load(client, work, flow, runs=work.singles, at_once=1)
+    loads, documents = [single], singles
     for at_once in work.at_once:
         report(f"runs, {at_once} at once")
-        load, documents = await _load(client, work, runs=max(work.runs, at_once), at_once=at_once)
+        load, documents = await _load(client, work, flow, runs=max(work.runs, at_once), at_once=at_once)
         loads.append(load)
     return Measured(
-        work.flow,
+        flow,
         api,
-        _end_to_end(single_runs[1], plan),
+        _end_to_end(singles, plan),
         tuple(loads),
         side_by_side,
         _pipeline(plan, documents, loads[-1].at_once),
     )
+
+
+async def _plan(client: httpx.AsyncClient, flow: str | None) -> Json:
+    if flow is not None:
+        return await _json(client, "GET", f"/flows/{flow}")
+    plans = await _json(client, "GET", "/flows")
+    if not plans:
+        raise PulpoError("PULPO404", "the project has no flow to measure")
+    return max(plans, key=lambda plan: len(plan["steps"]))
 
 
 async def _side_by_side(client: httpx.AsyncClient, plan: Json, work: Workload) -> SideBySide | None:
@@ -172,7 +181,9 @@ async def _call(client: httpx.AsyncClient, step: Json, given: Json) -> Json:
     return await _json(client, "POST", names.operation_path(step["operation"]), body)
 
 
-async def _load(client: httpx.AsyncClient, work: Workload, *, runs: int, at_once: int) -> tuple[Load, list[Json]]:
+async def _load(
+    client: httpx.AsyncClient, work: Workload, flow: str, *, runs: int, at_once: int
+) -> tuple[Load, list[Json]]:
     """Carry out runs, so many at once, each begun when an earlier one has ended; their documents too."""
     inputs = await work.prepare(client, runs)
     took: list[float] = []
@@ -183,7 +194,7 @@ async def _load(client: httpx.AsyncClient, work: Workload, *, runs: int, at_once
         async def one_after_another() -> None:
             for given in waiting:
                 begin = time.perf_counter()
-                run = await _json(client, "POST", f"/flows/{work.flow}/runs", given)
+                run = await _json(client, "POST", f"/flows/{flow}/runs", given)
                 await ended(run["id"])
                 took.append(time.perf_counter() - begin)
                 ids.append(run["id"])

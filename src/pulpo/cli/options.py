@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pulpo.runtime import target
 from pulpo.runtime.commands import AsJson, Given, Key, Local
+from pulpo.runtime.target import RemoteApi, Target
 
-__all__ = ["AsJson", "Given", "Key", "Local", "RunId", "project_root"]
+__all__ = ["AsJson", "Given", "Key", "Local", "RunId", "find_target", "project_root"]
 
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.", show_default=False)]
 
@@ -23,3 +26,15 @@ def project_root() -> Path:
     from pulpo import settings
 
     return settings.find_root(Path.cwd())
+
+
+def find_target(*, local: bool, execute: bool = False) -> Target:
+    """Where a command works, as `target.find`; with `PULPO_API_URL` it need not be called inside of a project.
+
+    Raises:
+        PulpoError: PULPO104, there is neither an address nor a project.
+    """
+    url = os.environ.get("PULPO_API_URL")
+    if url and not local:
+        return RemoteApi(url)
+    return target.find(project_root(), local=local, execute=execute)

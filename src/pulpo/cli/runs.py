@@ -8,8 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pulpo.cli import show
-from pulpo.cli.options import AsJson, Given, Local, RunId, project_root
-from pulpo.runtime import target
+from pulpo.cli.options import AsJson, Given, Local, RunId, find_target
 from pulpo.runtime.commands import read_input
 from pulpo.runtime.target import InProcess, Target
 
@@ -34,7 +33,7 @@ def list_runs(
 ) -> None:
     """List the newest runs."""
     filters = {field: value for field, value in (("state", state), ("name", name), ("kind", kind)) if value is not None}
-    with target.find(project_root(), local=local) as place:
+    with find_target(local=local) as place:
         found = place.runs(filters, limit)
     if as_json:
         typer.echo(json.dumps({"runs": found}, ensure_ascii=False))
@@ -45,7 +44,7 @@ def list_runs(
 @app.command("show")
 def show_run(run: RunId, *, as_json: AsJson = False, local: Local = False) -> None:
     """Show a run's steps: when each began, how long it took, what went wrong."""
-    with target.find(project_root(), local=local) as place:
+    with find_target(local=local) as place:
         print_run(place.run(run), as_json=as_json)
 
 
@@ -77,7 +76,7 @@ def wake(run: RunId, *, as_json: AsJson = False, local: Local = False) -> None:
 @app.command()
 def watch(run: RunId, *, local: Local = False) -> None:
     """Follow a run until it ends: a line whenever a step changes."""
-    with target.find(project_root(), local=local) as place:
+    with find_target(local=local) as place:
         seen: dict[str, str] = {}
         while True:
             document = place.run(run)
@@ -120,7 +119,7 @@ def exit_code(run: Any) -> int:
 
 
 def _act(run: str, action: str, body: dict[str, Any], *, as_json: bool, local: bool) -> None:
-    with target.find(project_root(), local=local, execute=True) as place:
+    with find_target(local=local, execute=True) as place:
         document = place.act(run, action, body)
         if isinstance(place, InProcess):  # nobody else is there to do it once this process has ended
             document = settle(place, document, timeout=None, to_end=False)
