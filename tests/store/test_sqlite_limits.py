@@ -103,6 +103,7 @@ class TestReads:
     async def test_a_long_read_is_finished_in_a_thread(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """It answers the same as one that fits the loop's budget, and the loop's connection stays usable."""
         monkeypatch.setattr(sqlite_reader, "STEPS", 100)
+        monkeypatch.setattr(sqlite_reader, "BUDGET", 0.0)
         store = SqliteStore(tmp_path / "data.db")
         await store.open(COLLECTIONS)
         await keep(store, *(thing(f"a{n:04}", name=f"n{n}") for n in range(2000)))
@@ -116,6 +117,10 @@ class TestReads:
         again = await store.query_json(Query(THINGS, condition, limit=100, after=body.cursor))
         assert body.body.count(b'"id"') + again.body.count(b'"id"') == 38
         assert len(asked) >= 4
+        for number in range(100):  # a statement kept for long is looked at in any of its runs, its COMMIT too
+            await store.query_json(Query(THINGS, limit=1, offset=number % 3))
+            await keep(store, thing(f"b{number}"))
+            assert await store.get(THINGS, f"b{number}") is not None
         assert await store.get(THINGS, "a0001") is not None
         await store.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -148,21 +148,16 @@ def _rows(db: apsw.Connection, wanted: Statements, query: Query) -> tuple[list[A
 
 def _body(db: apsw.Connection, wanted: Statements, query: Query) -> tuple[str, str | None]:
     """The page's texts joined, and the next cursor."""
-    if len(wanted.segments) > 1:
+    db.execute("BEGIN")  # every statement sees one state
+    segment, *others = wanted.segments
+    text, count = db.execute(wanted.body(segment), (*segment.args, query.limit, query.offset)).get
+    edge: list[Any] = []
+    if count and count == query.limit:
+        last = query.offset + query.limit - 1
+        edge = db.execute(wanted.edge(segment), (*segment.args, 2, last)).fetchall()
+    cursor = wanted.cursor(edge[0]) if len(edge) == 2 else None
+    if cursor is None and others:  # the page reaches into the next segment, or ends where this one does
         rows, cursor = _rows(db, wanted, query)
-        return _joined(row[2] for row in rows), cursor
-    (segment,) = wanted.segments
-    db.execute("BEGIN")  # both statements see one state
-    try:
-        text, count = db.execute(wanted.body(segment), (*segment.args, query.limit, query.offset)).get
-        edge: list[Any] = []
-        if count and count == query.limit:
-            last = query.offset + query.limit - 1
-            edge = db.execute(wanted.edge(segment), (*segment.args, 2, last)).fetchall()
-    finally:
-        db.execute("COMMIT")
-    return text or "", wanted.cursor(edge[0]) if len(edge) == 2 else None
-
-
-def _joined(texts: Iterable[str]) -> str:
-    return ",".join(texts)
+        text = ",".join([row[2] for row in rows])
+    db.execute("COMMIT")
+    return text or "", cursor
