@@ -59,12 +59,14 @@ def unique(artifacts: Iterable[Artifact]) -> tuple[Artifact, ...]:
     seen: dict[str, str] = {}
     findings = []
     for artifact in listed:
-        other = seen.setdefault(artifact.path.casefold(), artifact.path)
-        if other is not artifact.path:
+        key = artifact.path.casefold()
+        if key in seen:
+            other = seen[key]
             both = artifact.path if other == artifact.path else f"{other} and {artifact.path}"
             findings.append(
                 Finding("PULPO301", f"{both} would be generated twice", hint="rename one of the two declarations")
             )
+        seen[key] = artifact.path
     if findings:
         raise ProjectErrors(findings)
     return tuple(listed)

@@ -127,7 +127,10 @@ def _graph(plan: FlowPlan, functions: Mapping[str, str], taken: Identifiers) -> 
 
 def _summary(plan: FlowPlan) -> str:
     count, deep = len(plan.steps), len(plan.critical_path)
-    return f"Run {count} {'operation' if count == 1 else 'operations'}, {deep} of them one after another."
+    if count == 1:
+        return "Run one operation."
+    manner = {1: " side by side", count: " one after another"}.get(deep, f", {deep} of them one after another")
+    return f"Run {count} operations{manner}."
 
 
 def _takes(plan: FlowPlan) -> str:

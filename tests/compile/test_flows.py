@@ -1,0 +1,229 @@
+"""Generated flows at work on the real engine: Prefect's tasks are called as plain functions, which need no server."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from prefect import Task
+
+from pulpo.errors import PulpoError
+from pulpo.runtime.context import Caller
+from pulpo.runtime.flows import STEP, delays, may_retry, open_run
+from tests.compile.projects import compile_project, write
+
+Flow = Callable[[dict[str, Any]], Coroutine[Any, Any, Any]]
+
+MODELS = '''
+    from pulpo import Model, datamodel
+
+
+    @datamodel
+    class Trip(Model):
+        """A trip."""
+
+        log: list[str] = []
+'''
+OPERATIONS = '''
+    import asyncio
+
+    from models.trip import Trip
+    from pulpo import Context, NotReady, Ref, Refused, operation
+    from pydantic import BaseModel
+
+
+    class In(BaseModel):
+        trip_id: Ref[Trip]
+        mode: str = ""
+
+
+    class Checked(BaseModel):
+        valid: bool
+
+
+    async def note(data: In, ctx: Context, what: str) -> None:
+        trip = await ctx.store.get(Trip, data.trip_id)
+        ctx.store.patch(trip, log=[*trip.log, what])
+
+
+    @operation(name="trips.desk.check", models_in=[Trip], gate="valid")
+    async def check(data: In, ctx: Context) -> Checked:
+        """Check."""
+        return Checked(valid=data.mode != "invalid")
+
+
+    @operation(name="trips.seat.hold", models_in=[Trip], models_out=[Trip], after=["trips.desk"],
+               compensate="trips.seat.free", atomic=True)
+    async def hold(data: In, ctx: Context) -> dict[str, str]:
+        """Hold a seat."""
+        await note(data, ctx, "hold")
+        return {"seat": "12A"}
+
+
+    @operation(name="trips.seat.free", models_in=[Trip], models_out=[Trip], atomic=True)
+    async def free(data: In, ctx: Context) -> None:
+        """Free the seat."""
+        await note(data, ctx, "free")
+
+
+    @operation(name="trips.pay.charge", models_in=[Trip], after=["trips.seat.hold"])
+    async def charge(data: In, ctx: Context) -> dict[str, str]:
+        """Charge."""
+        if data.mode == "declined":
+            raise Refused("declined", "no money", status=402)
+        if data.mode == "wait":
+            raise NotReady("later", "not yet")
+        return {}
+
+
+    @operation(name="trips.mail.write", models_in=[Trip], after=["trips.seat.hold"])
+    async def write(data: In, ctx: Context) -> dict[str, str]:
+        """Write."""
+        await asyncio.sleep(0.05)
+        return {}
+
+
+    @operation(name="trips.post.send", models_in=[Trip], after=["trips.mail.write"])
+    async def send(data: In, ctx: Context) -> dict[str, str]:
+        """Send."""
+        return {}
+'''
+
+
+@pytest.fixture
+def flow(tmp_path: Path) -> Iterator[ModuleType]:
+    """The module of the flow `trips`, its tasks as the functions that they wrap."""
+    write(tmp_path, {"models/trip.py": MODELS, "operations/trips.py": OPERATIONS, "pulpo.toml": "[project]\n"})
+    forget()
+    compile_project(tmp_path)
+    sys.path.insert(0, str(tmp_path))
+    try:
+        module = importlib.import_module("generated.flows.trips")
+        for name, value in list(vars(module).items()):
+            if isinstance(value, Task):
+                setattr(module, name, value.fn)
+        yield module
+    finally:
+        sys.path.remove(str(tmp_path))
+        forget()
+
+
+def forget() -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] in {"generated", "models", "operations"}]:
+        del sys.modules[name]
+
+
+async def trip(module: ModuleType) -> str:
+    """A stored trip's id."""
+    application = importlib.import_module("generated.application").application
+    model = importlib.import_module("models.trip").Trip
+    await application.start(execute=False)
+    try:
+        context = application.context(Caller())
+        id = str(context.store.insert(model()).id)
+        await context.commit()
+    finally:
+        await application.stop()
+    return id
+
+
+async def log(id: str) -> list[str]:
+    application = importlib.import_module("generated.application").application
+    model = importlib.import_module("models.trip").Trip
+    await application.start(execute=False)
+    try:
+        return list((await application.context(Caller()).store.get(model, id)).log)
+    finally:
+        await application.stop()
+
+
+def states(document: Any) -> dict[str, str]:
+    return {step["operation"]: step["state"] for step in document["steps"]}
+
+
+async def test_a_flow_runs_its_steps_through_the_journal(flow: ModuleType) -> None:
+    """Every step has a row, each is done, and the run's document is what the flow returns."""
+    id = await trip(flow)
+    document = await flow.trips_flow.fn({"trip_id": id})
+    assert document["state"] == "completed"
+    assert set(states(document).values()) == {"completed"}
+    assert len(document["steps"]) == 5
+    assert await log(id) == ["hold"]
+
+
+async def test_a_gate_ends_the_flow_quietly(flow: ModuleType) -> None:
+    """A gate that says no is no error: the run is stopped, what follows is skipped."""
+    id = await trip(flow)
+    document = await flow.trips_flow.fn({"trip_id": id, "mode": "invalid"})
+    assert document["state"] == "stopped"
+    assert states(document)["trips.seat.hold"] == "skipped"
+    assert await log(id) == []
+
+
+async def test_a_failure_is_undone_and_then_raised(flow: ModuleType) -> None:
+    """The caller gets the refusal itself, when what was done before it has been undone."""
+    id = await trip(flow)
+    with pytest.raises(PulpoError, match="no money") as caught:
+        await flow.trips_flow.fn({"trip_id": id, "mode": "declined"})
+    assert (caught.value.code, caught.value.status) == ("declined", 402)
+    assert await log(id) == ["hold", "free"]
+
+
+async def test_beside_a_step_that_waits_other_branches_go_on(flow: ModuleType) -> None:
+    """The flow ends with a waiting run; what does not need the waiting step is done."""
+    id = await trip(flow)
+    async with asyncio.timeout(20):
+        document = await flow.trips_flow.fn({"trip_id": id, "mode": "wait"})
+    assert document["state"] == "waiting"
+    assert states(document)["trips.pay.charge"] == "waiting"
+    assert states(document)["trips.post.send"] == "completed"
+    assert await log(id) == ["hold"]
+
+
+async def test_an_error_of_the_flow_itself_cancels_the_run(flow: ModuleType) -> None:
+    """A bug in an overridden flow undoes what was done, and is raised as it is."""
+    id = await trip(flow)
+    runs = []
+
+    async def overridden() -> None:
+        async with open_run("trips", {"trip_id": id}, root=flow.ROOT) as run:
+            runs.append(run)
+            await run.step("trips.desk.check")
+            await run.step("trips.seat.hold")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await overridden()
+    assert runs[0].result["state"] == "cancelled"
+    assert await log(id) == ["hold", "free"]
+
+
+async def test_flows_side_by_side_share_one_open_application(flow: ModuleType) -> None:
+    """Two runs in one process open the store once, and the first to end does not close it under the other."""
+    ids = [await trip(flow), await trip(flow)]
+    documents = await asyncio.gather(*(flow.trips_flow.fn({"trip_id": id}) for id in ids))
+    assert [document["state"] for document in documents] == ["completed", "completed"]
+    assert [await log(id) for id in ids] == [["hold"], ["hold"]]
+
+
+async def test_a_wrong_input_is_refused_before_anything_runs(flow: ModuleType) -> None:
+    """What the flow does not take is named."""
+    with pytest.raises(PulpoError, match="PULPO602"):
+        await flow.trips_flow.fn({"trip_di": "x"})
+
+
+async def test_prefect_never_repeats_what_pulpo_has_answered() -> None:
+    """Refusals and failures are final, Pulpo counts its own attempts; a lost connection is tried again."""
+    from prefect.states import Failed
+
+    task: Any = None
+    assert not await may_retry(task, task, Failed(data=PulpoError("PULPO401", "it raised")))
+    assert await may_retry(task, task, Failed(data=TimeoutError()))
+    assert delays(8) == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert STEP["retry_condition_fn"] is may_retry
