@@ -182,6 +182,7 @@ def application(project: projects.Project, folder: Path, gateway: GatewayProcess
     url = type(settings.database.url)(f"sqlite:///{folder / 'shop.db'}")
     service = ServiceSettings(command="", port=gateway.port)
     changed = {
+        "engine": settings.engine.model_copy(update={"lease": 1.0}),
         "database": settings.database.model_copy(update={"url": url}),
         "services": {"gateway": service},
         "app": {"gateway_timeout_seconds": 1.0, **app},

@@ -317,7 +317,7 @@ class VerifyOutput(BaseModel):
 
 @operation(
     name="payments.reconciliation.verify",
-    models_in=[Order, LedgerEntry],
+    models_in=[Order, LedgerEntry, Incident],
     models_out=[Payment, Obligation],
     models_add=[Incident],
     after=["payments.processing.confirm"],
