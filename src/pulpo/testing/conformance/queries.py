@@ -73,15 +73,18 @@ DOCUMENTS = st.lists(
 )
 
 
+def operators(path: str) -> list[Operator]:
+    """Those that fit the field."""
+    words: list[Operator] = ["eq", "ne", "gt", "gte", "lt", "lte", "in", "nin"]
+    return [*words, "contains", "startswith"] if KINDS[path] == "text" else words
+
+
 @st.composite
 def compares(draw: st.DrawFn) -> Condition:
     """A comparison that fits its field."""
     path = draw(st.sampled_from(sorted(KINDS)))
     kind = KINDS[path]
-    words: list[Operator] = ["eq", "ne", "gt", "gte", "lt", "lte", "in", "nin"]
-    if kind == "text":
-        words += ["contains", "startswith"]
-    word = draw(st.sampled_from(words))
+    word = draw(st.sampled_from(operators(path)))
     value = st.sampled_from(VALUES[kind])
     if kind == "money":
         value |= st.sampled_from([Decimal("19.985"), Decimal("-0.001")])
@@ -135,6 +138,20 @@ async def pages(store: Store, query: Query) -> list[str]:
 
 class Queries:
     """What query, query_json and count promise."""
+
+    @pytest.mark.parametrize("path", ["name", "stock", "weight", "active", "price", "made_at", "day", "tags"])
+    async def test_every_operator_with_every_value(self, store: Store, path: str) -> None:
+        """Each value of a kind against each, null and missing included."""
+        values = VALUES[KINDS[path]]
+        many = path == "tags"
+        documents: list[Json] = [{path: [wire(value)] if many else wire(value)} for value in values]
+        stored = await only(store, [*documents, {path: None}, {}])
+        for word in operators(path):
+            for value in values:
+                condition = Compare(path, word, (value, values[0]) if word in ("in", "nin") else value)
+                expected = [one["id"] for one in stored if REFERENCE.matches(condition, one)]
+                found = await store.query(Query(THINGS, condition))
+                assert [record.id for record in found.records] == expected, condition
 
     @thorough
     @given(documents=DOCUMENTS, condition=CONDITIONS)
