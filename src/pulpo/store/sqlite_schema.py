@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import apsw
@@ -26,6 +27,7 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+@lru_cache(maxsize=4096)
 def json_path(path: str) -> str:
     """A dotted path as the SQL literal of a JSON path: `'$."customer"."name"'`."""
     return literal("$" + "".join(f'."{segment}"' for segment in path.split(".")))

@@ -39,9 +39,12 @@ class Statement(NamedTuple):
     version: int
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
 def encode(value: Json) -> str:
     """A JSON value as text."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def encode_events(batch: Batch) -> str | None:
