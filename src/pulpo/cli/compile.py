@@ -11,7 +11,6 @@ import typer
 
 from pulpo.cli import show
 from pulpo.cli.options import AsJson, project_root
-from pulpo.errors import ProjectErrors
 
 if TYPE_CHECKING:
     from pulpo.compile.write import Result
@@ -41,29 +40,19 @@ def compile_project(
 
 
 def run(root: Path, *, check: bool = False, diff: bool = False, force: bool = False) -> Result:
-    """Load, check, plan, emit and write.
+    """Load, check, plan, emit and write; where nothing has changed, without importing the project.
 
     Raises:
         ProjectErrors: The project has problems, or files were edited by hand; nothing was written.
     """
     from pulpo.compile import record, write
 
-    inputs = record.inputs(root)
-    if not (check or diff or force) and (done := write.unchanged(root, inputs)) is not None:
+    if not (check or diff or force) and (done := write.unchanged(root, record.inputs(root))) is not None:
         return done
 
     from pulpo import project
-    from pulpo.compile import compiler
 
-    loaded = project.load(root)
-    if loaded.findings:
-        raise ProjectErrors(loaded.findings)
-    artifacts = compiler.emit(loaded.app, loaded.plans, compiler.stable_settings(root))
-    if check:
-        return write.check(root, artifacts, loaded.plans)
-    if diff:
-        return write.diff(root, artifacts, loaded.plans)
-    return write.apply(root, artifacts, loaded.plans, force=force, inputs=inputs)
+    return project.compile_project(root, check=check, diff=diff, force=force)
 
 
 def _text(result: Result, *, check: bool, diff: bool) -> str:

@@ -340,6 +340,13 @@ class Driver:
                     task.cancel()
         self.settle()
 
+    def take_over(self) -> None:
+        """From now on start steps by the plan."""
+        self.auto = True
+        for step in self.plan.steps:
+            self._launch_if_ready(step)
+        self.settle()
+
     def resume(self) -> None:
         """Go on after all: a cancel came too late."""
         self.ending = None

@@ -468,9 +468,11 @@ class Attached:
         return await self._driver.step(operation)
 
     async def finish(self) -> Json:
-        """Conclude: completed when every step is, undone when one failed; the run's document."""
-        self._driver.auto = True
-        self._driver.settle()
+        """Conclude: completed when every step is, undone when one failed; the run's document.
+
+        Steps that nobody started run now: the plan, not its caller, says what the flow is.
+        """
+        self._driver.take_over()
         await asyncio.shield(self._driver.done)
         return await self._driver.engine.run(self.id)
 
