@@ -100,7 +100,7 @@ async def test_a_cancel_that_finds_no_gateway_goes_on_when_it_is_back(market: Ma
 
 @pytest.mark.parametrize("round", range(12))
 async def test_cancel_races_everything_else(market: Market, round: int) -> None:
-    """Cancel beside a flow, a charge, a confirm or a shipment: whoever wins, no order is cancelled with money or stock."""
+    """Cancel beside a flow, a charge, a confirm or a shipment: none is cancelled with money or stock."""
     order_id = await market.order()
     await market.call("orders.fulfillment.reserve_items", order_id=order_id)
     other: list[Any] = []

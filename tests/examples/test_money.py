@@ -85,7 +85,7 @@ async def test_many_charges_of_one_order_are_one_charge(market: Market, gateway:
 async def test_the_client_and_the_order_must_agree_on_the_amount(market: Market) -> None:
     """An expected amount that is not what is owed is amount_mismatch, and nothing is claimed."""
     order_id = await market.order()
-    with pytest.raises(PulpoError, match="39.98") as refused:
+    with pytest.raises(PulpoError, match=r"39\.98") as refused:
         await market.call("payments.processing.charge", order_id=order_id, amount=39.98)
     assert refused.value.code == "amount_mismatch"
     assert await market.all("payments") == []
@@ -144,8 +144,6 @@ async def test_a_crash_while_shipping_sends_one_parcel(market: Market, point: st
     assert await market.violations() == []
 
 
-
-
 async def test_cancelling_a_run_gives_back_what_it_took(market: Market, gateway: GatewayProcess) -> None:
     """A run that waits on a hold is cancelled: its capture is refunded, its parcels unpacked, its stock free."""
     order_id = await market.order()
@@ -169,6 +167,7 @@ async def test_cancelling_a_run_gives_back_what_it_took(market: Market, gateway:
 async def held_run(market: Market, order_id: str) -> str:
     """A run of the order that waits at shipping, paid and verified, because an incident holds the order."""
     from models.messages import Incident, IncidentKind
+
     from pulpo.runtime.context import Caller
 
     context = market.app.context(Caller())

@@ -100,6 +100,10 @@ class Gateway:
     async def plan_faults(self, request: Request) -> Response:
         """Be told how to misbehave."""
         self.faults.planned.append(await _body(request, Fault))
+        return await self.planned_faults(request)
+
+    async def planned_faults(self, _: Request) -> Response:
+        """What is still to come; a call that is under way has taken its fault from here."""
         return JSONResponse([fault.model_dump() for fault in self.faults.planned])
 
     async def clear_faults(self, _: Request) -> Response:
@@ -154,6 +158,7 @@ def create_app(path: Path, *, hang_seconds: float = 30.0, sample: Callable[[], l
             Route("/charges/{key}/refunds", gateway.refund, methods=["POST"]),
             Route("/ledger", gateway.entries),
             Route("/control/faults", gateway.plan_faults, methods=["POST"]),
+            Route("/control/faults", gateway.planned_faults),
             Route("/control/faults", gateway.clear_faults, methods=["DELETE"]),
             Route("/control/webhooks", gateway.set_webhooks, methods=["PUT"]),
             Route("/livez", gateway.livez),

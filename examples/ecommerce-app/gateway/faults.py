@@ -26,8 +26,8 @@ class Fault(BaseModel, extra="forbid"):
 
     kind: Literal["slow", "timeout_before", "timeout_after", "error_after", "decline", "unavailable"]
     call: Call = "authorize"
-    times: int = Field(1, ge=1)
-    seconds: float = Field(30.0, ge=0, le=300)
+    times: int = Field(default=1, ge=1)
+    seconds: float = Field(default=30.0, ge=0, le=300)
     reason: str = "card_declined"
 
 

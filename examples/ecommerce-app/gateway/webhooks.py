@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 class Target(BaseModel, extra="forbid"):
     """Where events go (None: nowhere) and how badly they are delivered."""
 
-    url: str | None = Field(None, pattern=r"^http://127\.0\.0\.1:\d+/")
+    url: str | None = Field(default=None, pattern=r"^http://127\.0\.0\.1:\d+/")
     delivery: Literal["once", "twice", "out_of_order"] = "once"
 
 

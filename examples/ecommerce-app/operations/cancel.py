@@ -1,5 +1,7 @@
 """Ending orders: by decision, or because nobody paid in time."""
 
+from decimal import Decimal
+
 from models.ledger import LedgerEntry
 from models.messages import Incident
 from models.order import Order, OrderStatus
@@ -44,7 +46,8 @@ async def cancel(data: CancelInput, ctx: Context) -> CancelOutput:
     order = await ctx.store.get(Order, data.order_id)
     if order.status is OrderStatus.CANCELLED:
         ctx.already()
-        return CancelOutput(status=order.status, voided=order.total * 0, refunded=order.total * 0, already=True)
+        return CancelOutput(status=order.status, voided=Decimal(0), refunded=Decimal(0), already=True)
+    cancellation.refuse_sent(order)
     await ctx.cancel_runs(order.id)
     done = await cancellation.cancel_order(ctx, order.id, data.reason)
     return CancelOutput(
@@ -79,6 +82,7 @@ async def expire(data: ExpireInput, ctx: Context) -> ExpireOutput:
     obligation = await ctx.store.lookup(Obligation, data.order_id)
     order = await ctx.store.get(Order, data.order_id)
     if order.status is OrderStatus.CANCELLED:
+        await ctx.cancel_runs(order.id)
         ctx.already()
         return ExpireOutput(status=order.status, already=True)
     held = await stock.open_reservations(ctx, order.id)

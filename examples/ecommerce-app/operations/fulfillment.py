@@ -1,13 +1,10 @@
 """Sequential fulfillment: hold, pick, pack, ship, and how each is undone."""
 
-from datetime import timedelta
-from decimal import Decimal
-
 from models.customer import Customer
 from models.ledger import LedgerEntry
 from models.messages import Incident, IncidentKind
 from models.order import Fulfilment, Order, OrderStatus
-from models.payment import Obligation, ObligationStatus, Payment, PaymentStatus
+from models.payment import Obligation, Payment
 from models.product import Product
 from models.shipping import (
     ItemQuantity,
@@ -19,15 +16,12 @@ from models.shipping import (
     ShipmentStatus,
     ShippingQuote,
 )
-from models.stock import MovementKind, Reservation, ReservationStatus, StockMovement
+from models.stock import MovementKind, Reservation, StockMovement
 from pydantic import BaseModel, Field
-from shop import ledger, parcels, pricing, settlement, stock
-from shop.carrier import carrier
-from shop.incidents import open_incidents
-from shop.settings import shop_settings
-from shop.states import SENT, fulfilment_of, move_order
+from shop import parcels, pricing, settlement, shipping, stock
+from shop.states import move_order
 
-from pulpo import Context, Money, NotReady, Ref, Refused, Timestamp, col, group, operation
+from pulpo import Context, Money, NotReady, Ref, Refused, Timestamp, group, operation
 
 group("orders.fulfillment", after=["orders.checkout"])
 
@@ -96,35 +90,6 @@ async def reserve_items(data: ReserveItemsInput, ctx: Context) -> ReserveItemsOu
         due=amount.amount,
         reserved_until=reservations[0].expires_at,
     )
-
-
-class ReleaseItemsInput(BaseModel):
-    """The order whose hold is taken back."""
-
-    order_id: Ref[Order]
-
-
-class ReleaseItemsOutput(BaseModel):
-    """How many units are free again."""
-
-    released: int
-
-
-@operation(
-    name="orders.fulfillment.release_items",
-    models_out=[Order, Product, Reservation, PickList, Shipment],
-    models_add=[StockMovement],
-    atomic=True,
-    retries=8,
-)
-async def release_items(data: ReleaseItemsInput, ctx: Context) -> ReleaseItemsOutput:
-    """Undo reserve_items: free what this very call has held, once."""
-    order = await ctx.store.get(Order, data.order_id)
-    held = [each for each in await stock.open_reservations(ctx, order.id) if each.key == ctx.idempotency_key]
-    if not held:
-        ctx.already()
-        return ReleaseItemsOutput(released=0)
-    return ReleaseItemsOutput(released=await stock.let_go(ctx, order, held, OrderStatus.PENDING))
 
 
 class PickItemsInput(BaseModel, extra="forbid"):
@@ -219,43 +184,6 @@ def _correct_count(ctx: Context, product_id: str, missing: int, order_id: str) -
     )
 
 
-class PutBackInput(BaseModel):
-    """The order, and the pick list if it came to one."""
-
-    order_id: Ref[Order]
-    pick_list_id: str | None = None
-
-
-class PutBackOutput(BaseModel):
-    """How many units are on their shelves again."""
-
-    put_back: int
-
-
-@operation(name="orders.fulfillment.put_back", models_out=[Order, Reservation, PickList], atomic=True, retries=8)
-async def put_back(data: PutBackInput, ctx: Context) -> PutBackOutput:
-    """Undo pick_items: put back what this very call has picked, unless it was packed since."""
-    order = await ctx.store.get(Order, data.order_id)
-    live = {each.product_id: each for each in await stock.live_reservations(ctx, order.id)}
-    own = PickList.key == ctx.idempotency_key
-    pick = await ctx.store.first(PickList, PickList.order_id == order.id, own, PickList.status == PickStatus.PICKED)
-    lines = pick.lines if pick is not None else []
-    if pick is None or any(_packed_since(live.get(line.product_id), line.quantity) for line in lines):
-        ctx.already()
-        return PutBackOutput(put_back=0)
-    for line in lines:
-        if line.product_id in live:
-            reservation = live[line.product_id]
-            live[line.product_id] = ctx.store.patch(reservation, picked=reservation.picked - line.quantity)
-    ctx.store.patch(pick, status=PickStatus.PUT_BACK)
-    stock.advance(ctx, order, live.values())
-    return PutBackOutput(put_back=sum(line.quantity for line in lines))
-
-
-def _packed_since(reservation: Reservation | None, quantity: int) -> bool:
-    return reservation is not None and reservation.picked - reservation.packed < quantity
-
-
 class PackItemsInput(BaseModel, extra="forbid"):
     """The order; what to pack (default: everything, which must have been picked) and what the scale says in grams."""
 
@@ -317,46 +245,6 @@ async def pack_items(data: PackItemsInput, ctx: Context) -> PackItemsOutput:
     return PackItemsOutput(shipment_id=shipment.id, parcels=len(boxes), parcel_grams=grams)
 
 
-class UnpackInput(BaseModel):
-    """The order, and the shipment if it came to one."""
-
-    order_id: Ref[Order]
-    shipment_id: str | None = None
-
-
-class UnpackOutput(BaseModel):
-    """How many units are out of their boxes again."""
-
-    unpacked: int
-
-
-@operation(
-    name="orders.fulfillment.unpack", models_out=[Order, Reservation, Shipment, PickList], atomic=True, retries=8
-)
-async def unpack(data: UnpackInput, ctx: Context) -> UnpackOutput:
-    """Undo pack_items: unpack what this very call has packed, unless it has left the house."""
-    order = await ctx.store.get(Order, data.order_id)
-    live = {each.product_id: each for each in await stock.live_reservations(ctx, order.id)}
-    own = Shipment.key == ctx.idempotency_key
-    shipment = await ctx.store.first(
-        Shipment, Shipment.order_id == order.id, own, Shipment.status == ShipmentStatus.PACKED
-    )
-    picks = await ctx.store.find(
-        PickList, PickList.order_id == order.id, PickList.status == PickStatus.PACKED, limit=stock.MOST
-    )
-    if shipment is None:
-        ctx.already()
-        return UnpackOutput(unpacked=0)
-    for product_id, quantity in shipment.quantities().items():
-        if product_id in live:
-            live[product_id] = ctx.store.patch(live[product_id], packed=live[product_id].packed - quantity)
-    ctx.store.patch(shipment, status=ShipmentStatus.CANCELLED)
-    for pick in picks:
-        ctx.store.patch(pick, status=PickStatus.PICKED)
-    stock.advance(ctx, order, live.values())
-    return UnpackOutput(unpacked=sum(shipment.quantities().values()))
-
-
 class ShipItemsInput(BaseModel, extra="forbid"):
     """The order, and which of its shipments (default: the one that is packed)."""
 
@@ -395,141 +283,27 @@ async def ship_items(data: ShipItemsInput, ctx: Context) -> ShipItemsOutput:
     order = await ctx.store.get(Order, data.order_id)
     labels = await ctx.store.find(Label, Label.step_key == ctx.idempotency_key, sort="-created_at")
     shipments = await ctx.store.find(Shipment, Shipment.order_id == order.id, sort="-created_at", limit=stock.MOST)
-    shipment = _shipment(shipments, data.shipment_id)
+    shipment = shipping.choose(shipments, data.shipment_id)
     bought = next((label for label in labels if label.status is LabelStatus.BOUGHT), None)
     if shipment is not None and shipment.status is not ShipmentStatus.PACKED and shipment.tracking_number:
         if bought is not None:
-            await _void(bought, ctx)
+            await shipping.void(ctx, bought)
         ctx.already()
         return _shipped(shipment, order, already=True)
     try:
-        shipment = await _check_shippable(ctx, order, shipment, obligation)
-        to = await _address(ctx, order)
-        label = bought or await _buy(ctx, order, shipment, to, len(labels))
+        shipment = await shipping.check_ready(ctx, order, shipment, obligation)
+        label = bought or await shipping.buy(ctx, order, shipment, len(labels))
     except (Refused, NotReady):
         if bought is not None:
-            await _void(bought, ctx)
+            await shipping.void(ctx, bought)
             await ctx.commit()
         raise
     assert obligation is not None  # it is paid
     ctx.store.require(obligation)
-    order = await _send(ctx, order, shipment, label)
+    order = await shipping.send(ctx, order, shipment, label)
     return ShipItemsOutput(
         shipment_id=shipment.id, tracking_number=label.tracking_number, order_status=order.status, already=False
     )
-
-
-def _shipment(shipments: list[Shipment], wanted: str | None) -> Shipment | None:
-    """The shipment that is meant: the one named, else one that is packed, else the latest that left."""
-    if wanted is not None:
-        found = next((each for each in shipments if each.id == wanted), None)
-        if found is None:
-            raise Refused("not_packed", "the order has no such shipment")
-        if found.status is not ShipmentStatus.CANCELLED:
-            return found
-    packed = [each for each in shipments if each.status is ShipmentStatus.PACKED]
-    left = [each for each in shipments if each.status in {ShipmentStatus.SHIPPED, ShipmentStatus.DELIVERED}]
-    return next(iter([*packed, *left]), None)
-
-
-async def _check_shippable(
-    ctx: Context, order: Order, shipment: Shipment | None, obligation: Obligation | None
-) -> Shipment:
-    """The packed shipment of an order that may leave now. Raises Refused or NotReady."""
-    if order.status is not OrderStatus.PROCESSING:
-        raise Refused("wrong_state", f"the order is {order.status}: nothing can be shipped", hint="reserve it first")
-    if shipment is None:
-        raise Refused("not_packed", f"the order is {order.fulfilment}: nothing is packed", hint="pack it first")
-    holds = [incident for incident in await open_incidents(ctx, order.id) if incident.holds]
-    if holds:
-        what = ", ".join(f"{incident.kind} ({incident.id})" for incident in holds)
-        raise NotReady("on_hold", f"the order is held: {what}", hint="resolve the incident: orders incidents resolve")
-    settlement.refuse_closed(obligation)
-    paid = obligation is not None and obligation.status is ObligationStatus.PAID and obligation.payment_id is not None
-    payment = await ctx.store.lookup(Payment, obligation.payment_id or "") if obligation is not None and paid else None
-    if payment is None or payment.status is not PaymentStatus.COMPLETED:
-        until = (order.reserved_at or ctx.now()) + timedelta(minutes=shop_settings(ctx).reservation_minutes)
-        if ctx.now() > until:
-            raise Refused("payment_required", "the order was not paid in time", status=402)
-        raise NotReady("payment_required", "the order is not paid", hint="charge and confirm its payment")
-    return shipment
-
-
-async def _address(ctx: Context, order: Order) -> tuple[str, str]:
-    customer = await ctx.store.get(Customer, order.customer_id)
-    address = customer.address(order.shipping_address_id)
-    if address is None:
-        raise Refused("carrier_error", "the customer no longer has the order's shipping address")
-    return address.zip_code, address.country
-
-
-async def _buy(ctx: Context, order: Order, shipment: Shipment, to: tuple[str, str], voided: int) -> Label:
-    key = f"{ctx.idempotency_key}:{voided}"
-    try:
-        bought = await carrier.buy(key, *to, sum(parcel.weight_grams for parcel in shipment.parcels))
-    except Refused as error:
-        raise Refused("carrier_error", f"the carrier does not take it: {error.detail}", hint=error.hint) from error
-    label = Label(
-        order_id=order.id,
-        shipment_id=shipment.id,
-        step_key=ctx.idempotency_key,
-        key=key,
-        carrier=bought.carrier,
-        tracking_number=bought.tracking_number,
-    )
-    ctx.store.insert(label)
-    await ctx.commit()
-    return label
-
-
-async def _void(label: Label, ctx: Context) -> None:
-    await carrier.void(label.tracking_number)
-    ctx.store.patch(label, status=LabelStatus.VOIDED)
-
-
-async def _send(ctx: Context, order: Order, shipment: Shipment, label: Label) -> Order:
-    """Write that the goods are gone: stock, movement, books, shipment and order, left pending as one commit."""
-    live = {each.product_id: each for each in await stock.live_reservations(ctx, order.id)}
-    goods = Decimal(0)
-    for product_id, quantity in shipment.quantities().items():
-        reservation = live[product_id]
-        before, after = reservation.shipped, reservation.shipped + quantity
-        goods += pricing.value_of_first(order, product_id, after) - pricing.value_of_first(order, product_id, before)
-        done = after >= reservation.quantity
-        status = ReservationStatus.SHIPPED if done else ReservationStatus.OPEN
-        live[product_id] = ctx.store.patch(reservation, shipped=after, status=status)
-        ctx.store.update(
-            Product,
-            product_id,
-            (col(Product.on_hand) >= quantity) & (col(Product.reserved) >= quantity),
-            add={"on_hand": -quantity, "reserved": -quantity},
-        )
-        ctx.store.insert(
-            StockMovement(
-                product_id=product_id,
-                kind=MovementKind.SHIPMENT,
-                on_hand_change=-quantity,
-                reserved_change=-quantity,
-                order_id=order.id,
-            )
-        )
-    state = fulfilment_of(live.values())
-    whole = state is Fulfilment.SHIPPED
-    carried = order.shipping_cost if whole and order.shipping_cost is not None else Decimal(0)
-    if goods + carried:
-        ctx.store.insert(ledger.shipment(order.id, shipment.id, goods, carried))
-    ctx.store.patch(label, status=LabelStatus.USED)
-    number = label.tracking_number
-    ctx.store.patch(
-        shipment,
-        status=ShipmentStatus.SHIPPED,
-        carrier=label.carrier,
-        tracking_number=number,
-        shipped_at=ctx.now(),
-    )
-    if not whole:
-        return ctx.store.patch(order, fulfilment=state, tracking_number=number)
-    return move_order(ctx, order, OrderStatus.SHIPPED, fulfilment=state, tracking_number=number, shipped_at=ctx.now())
 
 
 def _shipped(shipment: Shipment, order: Order, *, already: bool) -> ShipItemsOutput:
@@ -539,32 +313,6 @@ def _shipped(shipment: Shipment, order: Order, *, already: bool) -> ShipItemsOut
         order_status=order.status,
         already=already,
     )
-
-
-class VoidLabelInput(BaseModel):
-    """The order that was about to be shipped."""
-
-    order_id: Ref[Order]
-
-
-class VoidLabelOutput(BaseModel):
-    """How many labels were given back."""
-
-    voided: int
-
-
-@operation(name="orders.fulfillment.void_label", models_in=[Order], models_out=[Label], retries=8)
-async def void_label(data: VoidLabelInput, ctx: Context) -> VoidLabelOutput:
-    """Undo a shipment that did not come about: give back the labels that this very call has bought."""
-    order = await ctx.store.get(Order, data.order_id)
-    labels = await ctx.store.find(Label, Label.step_key == ctx.idempotency_key)
-    if any(label.status is LabelStatus.USED for label in labels):
-        what = "the order has left the house" if order.status in SENT else "a part of the order has left the house"
-        raise Refused("already_shipped", what, hint="it can only be returned")
-    bought = [label for label in labels if label.status is LabelStatus.BOUGHT]
-    for label in bought:
-        await _void(label, ctx)
-    return VoidLabelOutput(voided=len(bought))
 
 
 def _sums(lines: list[Line]) -> dict[str, int]:

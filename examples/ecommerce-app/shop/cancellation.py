@@ -22,6 +22,12 @@ class Cancelled:
     refunded: Decimal = Decimal(0)
 
 
+def refuse_sent(order: Order) -> None:
+    """Raise Refused already_shipped where an order has left the house."""
+    if order.status in SENT:
+        raise Refused("already_shipped", f"the order is {order.status}: goods have left the house", hint="return them")
+
+
 async def cancel_order(ctx: Context, order_id: str, reason: str) -> Cancelled:
     """Close what an order owes, void or refund what was taken, release its stock, and end it.
 
@@ -39,8 +45,9 @@ async def cancel_order(ctx: Context, order_id: str, reason: str) -> Cancelled:
     order = await ctx.store.get(Order, order_id)
     held = await stock.open_reservations(ctx, order_id)
     incidents = await open_incidents(ctx, order_id)
-    if order.status in SENT or any(each.shipped for each in held):
-        raise Refused("already_shipped", f"the order is {order.status}: goods have left the house", hint="return them")
+    refuse_sent(order)
+    if any(each.shipped for each in held):
+        raise Refused("already_shipped", "a part of the order has left the house", hint="return it")
     voided = refunded = Decimal(0)
     if obligation is None:
         ctx.store.insert(Obligation(id=order.id, order_id=order.id, status=ObligationStatus.CLOSED))

@@ -5,6 +5,7 @@ calls, so that a void which overtakes the charge can create the same intent, can
 Stripe keeps idempotency keys for a day; later than that the intent is found by its metadata.
 """
 
+import importlib
 from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any
@@ -146,9 +147,7 @@ def _declined(key: str, intent: Any, reason: str) -> Charge:
 
 def _library() -> ModuleType:
     try:
-        import stripe  # noqa: PLC0415 - optional, for those who configure a key
+        return importlib.import_module("stripe")  # optional
     except ImportError:
         detail = "charging by Stripe needs its SDK"
         raise PulpoError("gateway_unavailable", detail, hint="pip install stripe", status=503) from None
-    module: ModuleType = stripe
-    return module

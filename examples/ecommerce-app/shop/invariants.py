@@ -17,6 +17,7 @@ COLLECTIONS = (
     "shipments", "labels", "notifications",
 )  # fmt: skip
 LIVE = {"open", "shipped"}
+SENT = {"shipped", "delivered"}
 
 
 async def violations(store: Store, gateway: Mapping[str, Any] | None = None) -> list[str]:
@@ -26,7 +27,7 @@ async def violations(store: Store, gateway: Mapping[str, Any] | None = None) -> 
         store: The shop's. gateway: What the gateway's `GET /ledger` answered, to compare its books with ours.
     """
     books = Books({name: [document async for document in _all(store, name)] for name in COLLECTIONS})
-    found = [*books.stock(), *books.money(), *books.orders(), *books.ledger(), *books.messages()]
+    found = [*books.stock(), *books.money(), *books.orders(), *books.holds(), *books.ledger(), *books.messages()]
     return found if gateway is None else [*found, *books.gateway(gateway)]
 
 
@@ -86,19 +87,13 @@ class Books:
         payments = {payment["id"]: payment for payment in self.of["payments"]}
         wanted = {"claimed": {"processing"}, "paid": {"completed"}, "refunded": {"completed", "refunded"}}
         for obligation in self.of["obligations"]:
-            status, payment = obligation["status"], payments.get(obligation["payment_id"])
-            if status in wanted and (payment is None or payment["status"] not in wanted[status]):
-                found.append(f"{obligation['id']}: {status}, its payment is {payment and payment['status']}")
+            status, paying = obligation["status"], payments.get(obligation["payment_id"])
+            if status in wanted and (paying is None or paying["status"] not in wanted[status]):
+                found.append(f"{obligation['id']}: {status}, its payment is {paying and paying['status']}")
         return found
 
     def orders(self) -> list[str]:
-        """No order ships unpaid; a cancelled one holds neither stock nor money; totals are sums of rounded lines."""
-        held: dict[str, set[str]] = defaultdict(set)
-        units: dict[str, Counter[str]] = defaultdict(Counter)
-        for reservation in self.of["reservations"]:
-            held[reservation["order_id"]].add(reservation["status"])
-            if reservation["status"] in LIVE:
-                units[reservation["order_id"]][reservation["product_id"]] += reservation["quantity"]
+        """No order ships unpaid; a cancelled one holds no money; totals are sums of rounded lines."""
         owed = {obligation["id"]: obligation["status"] for obligation in self.of["obligations"]}
         money = {
             payment["order_id"]
@@ -108,23 +103,30 @@ class Books:
         found = []
         for order in self.of["orders"]:
             id, status = order["id"], order["status"]
-            if status in {"shipped", "delivered"}:
-                if owed.get(id) != "paid":
-                    found.append(f"{id}: {status}, its money is {owed.get(id)}")
-                if not is_tracking_number(order["tracking_number"] or ""):
-                    found.append(f"{id}: {status} under {order['tracking_number']!r}")
+            if status in SENT and owed.get(id) != "paid":
+                found.append(f"{id}: {status}, its money is {owed.get(id)}")
+            if status in SENT and not is_tracking_number(order["tracking_number"] or ""):
+                found.append(f"{id}: {status} under {order['tracking_number']!r}")
             if status == "cancelled" and (id in money or owed.get(id) != "closed"):
                 found.append(f"{id}: cancelled, its money is {owed.get(id)}, held: {id in money}")
-            if status in {"cancelled", "pending"} and held[id] & LIVE:
-                found.append(f"{id}: {status}, with reservations {sorted(held[id])}")
             if order["total"] != sum((item["total_price"] for item in order["items"]), Decimal(0)):
                 found.append(f"{id}: the total {order['total']} is not the sum of its lines")
-            if status in {"processing", "shipped", "delivered"}:
-                ordered = Counter[str]()
+        return found
+
+    def holds(self) -> list[str]:
+        """What is held for an order, or has left for it, is what was ordered; a cancelled one holds nothing."""
+        held: dict[str, Counter[str]] = defaultdict(Counter)
+        for reservation in self.of["reservations"]:
+            if reservation["status"] in LIVE:
+                held[reservation["order_id"]][reservation["product_id"]] += reservation["quantity"]
+        found = []
+        for order in self.of["orders"]:
+            id, status, ordered = order["id"], order["status"], Counter[str]()
+            if status in {"processing", *SENT}:
                 for item in order["items"]:
                     ordered[item["product_id"]] += item["quantity"]
-                if units[id] != ordered:
-                    found.append(f"{id}: {status}, ordered {dict(ordered)}, reserved {dict(units[id])}")
+            if held[id] != ordered:
+                found.append(f"{id}: {status}, should hold {dict(ordered)}, holds {dict(held[id])}")
         return found
 
     def ledger(self) -> list[str]:

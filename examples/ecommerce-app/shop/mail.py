@@ -1,5 +1,6 @@
 """Messages to customers: what they say and how they leave."""
 
+import importlib
 from email.message import EmailMessage
 from types import ModuleType
 from urllib.parse import unquote, urlsplit
@@ -68,9 +69,7 @@ async def send(notification: Notification, settings: ShopSettings) -> None:
 
 def _library() -> ModuleType:
     try:
-        import aiosmtplib  # noqa: PLC0415 - optional, for those who configure a mail server
+        return importlib.import_module("aiosmtplib")  # optional
     except ImportError:
         hint = "pip install aiosmtplib"
         raise PulpoError("mail_failed", "sending mail needs the package aiosmtplib", hint=hint, status=503) from None
-    module: ModuleType = aiosmtplib
-    return module

@@ -208,7 +208,7 @@ def _order(sample: Sample, number: int, stage: str) -> None:
         sample.others.append(_stamped(Incident, order, kind=IncidentKind.MESSAGE, detail=detail))
 
 
-def _stamped(model: type[Model], order: Order, at: datetime | None = None, id: str = "", **fields: Any) -> Any:
+def _stamped(model: type[Any], order: Order, at: datetime | None = None, id: str = "", **fields: Any) -> Any:
     """A document of an order, with an id of its own and the order's time."""
     moment = at or order.created_at
     id = id or f"{model.__name__.lower()}_{order.id.removeprefix('order_')}"
@@ -284,8 +284,16 @@ def _pay(sample: Sample, order: Order, stage: str, amount: Decimal, at: datetime
     if captured:
         sample.others.append(_entry(ledger.capture(order.id, id, captured), at))
     if refunded:
-        fields = {"payment_id": id, "amount": refunded, "status": RefundStatus.COMPLETED, "reason": "changed my mind"}
-        refund = _stamped(Refund, order, at + timedelta(hours=4), transaction_id=payment.transaction_id, **fields)
+        refund = _stamped(
+            Refund,
+            order,
+            at + timedelta(hours=4),
+            payment_id=id,
+            amount=refunded,
+            status=RefundStatus.COMPLETED,
+            reason="changed my mind",
+            transaction_id=payment.transaction_id,
+        )
         sample.others += [refund, _entry(ledger.refund(order.id, refund.id, refunded), refund.created_at)]
 
 

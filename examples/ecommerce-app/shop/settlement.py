@@ -2,9 +2,8 @@
 
 The order of things is always the same. What is about to happen is committed first (a claimed payment, a promised
 refund), then the gateway is called under a key that never changes, then what it answered is committed together with the
-states that follow from it. Whoever comes after a crash therefore finds what was under way and asks the gateway about it.
-The gateway decides between a capture and a void that race; compare-and-swap on the obligation
-decides between the rest.
+states that follow from it. Whoever comes after a crash therefore finds what was under way and asks the gateway about
+it. The gateway decides between a capture and a void that race; compare-and-swap on the obligation decides the rest.
 """
 
 from models.order import Order
