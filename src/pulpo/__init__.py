@@ -62,7 +62,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Load a public name when it is first used, so that `pulpo --help` does not pay for Pydantic."""
     if name in _PUBLIC:
-        import importlib
+        import importlib  # noqa: PLC0415 - `pulpo --help` needs none of this
 
         value = globals()[name] = getattr(importlib.import_module(_PUBLIC[name]), name)
         return value

@@ -181,7 +181,7 @@ class PulpoError(Exception):
     def as_problem(self) -> dict[str, object]:
         """The error as an RFC 9457 problem, without `request_id`."""
         problem: dict[str, object] = {
-            "type": f"https://pulpo.dev/errors/{self.code}" if self.code.startswith("PULPO") else "about:blank",
+            "type": f"urn:pulpo:error:{self.code}" if self.code.startswith("PULPO") else "about:blank",
             "title": self.title,
             "status": self.status,
             "code": self.code,
@@ -209,7 +209,7 @@ class ProjectErrors(PulpoError):
 
 
 class Refused(PulpoError):
-    """An operation says no, for a reason that the caller can understand: `code` is the application's snake_case word."""
+    """An operation says no, for a reason the caller can understand: `code` is the application's snake_case word."""
 
     def __init__(self, code: str, detail: str, *, hint: str | None = None, status: int = 409) -> None:
         super().__init__(code, detail, hint=hint, status=status)

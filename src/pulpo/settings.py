@@ -24,7 +24,7 @@ class Section(BaseModel):
 
 
 class ProjectSettings(Section):
-    """`[project]`"""
+    """`[project]`."""
 
     name: str = ""
     mode: Literal["dev", "production"] = "dev"
@@ -63,7 +63,7 @@ class ApiSettings(Section):
 
 
 class UiSettings(Section):
-    """`[ui]`"""
+    """`[ui]`."""
 
     enabled: bool = True
     port: int = 3000
@@ -135,7 +135,8 @@ def load(root: Path, environ: Mapping[str, str] = os.environ) -> Settings:
 
 def _section(name: str) -> type[BaseModel]:
     annotation = Settings.model_fields[name].annotation
-    assert isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    assert isinstance(annotation, type)
+    assert issubclass(annotation, BaseModel)
     return annotation
 
 
@@ -148,4 +149,5 @@ def find_root(start: Path) -> Path:
     for folder in (start.resolve(), *start.resolve().parents):
         if (folder / FILE).is_file() or (folder / "models").is_dir() or (folder / "operations").is_dir():
             return folder
-    raise PulpoError("PULPO104", f"no Pulpo project in {start} or above", hint="run `pulpo cli init` in an empty folder")
+    hint = "run `pulpo cli init` in an empty folder"
+    raise PulpoError("PULPO104", f"no Pulpo project in {start} or above", hint=hint)

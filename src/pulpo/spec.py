@@ -58,7 +58,7 @@ class FieldSpec:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A declared model. `unique` lists the field groups that are unique together; `api` the actions served over HTTP."""
+    """A declared model. `unique` lists the fields that are unique together; `api` the actions served over HTTP."""
 
     name: str
     cls: type[BaseModel]

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from pulpo.cli.main import main
+from pulpo.compile.artifact import Artifact
 from pulpo.compile.emit_cli import emit_cli
 from pulpo.errors import Source
 from pulpo.settings import Settings
@@ -47,11 +48,16 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 @pytest.fixture(autouse=True)
 def _own_modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Projects of several tests have modules of the same names: none outlives its test."""
+    """Projects of several tests have modules of the same names: none is there before, none outlives its test."""
     monkeypatch.delenv("PULPO_API_URL", raising=False)
     path = list(sys.path)
+    _forget_projects()
     yield
     sys.path[:] = path
+    _forget_projects()
+
+
+def _forget_projects() -> None:
     for name in [*sys.modules]:
         if name.split(".")[0] in {"generated", "models", "operations", "flows", "seed"}:
             del sys.modules[name]
@@ -103,7 +109,7 @@ SHOP = AppSpec(
 
 def write_commands(root: Path, app: AppSpec = SHOP) -> None:
     """Write what `pulpo compile` writes for commands."""
-    for artifact in emit_cli(app, {}, Settings()):
+    for artifact in (Artifact("generated/__init__.py", "\"\"\"Generated.\"\"\"\n"), *emit_cli(app, {}, Settings())):
         file = root / artifact.path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(artifact.text, encoding="utf-8")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -17,6 +16,7 @@ import typer
 from pulpo.cli import show
 from pulpo.cli.options import AsJson, project_root
 from pulpo.errors import PulpoError
+from pulpo.imports import import_from
 from pulpo.runtime import target
 
 if TYPE_CHECKING:
@@ -87,8 +87,7 @@ def _load(root: Path) -> ModuleType:
             f"the project in {root} has no {FILE}, which makes inputs to measure with",
             hint=f"write `async def prepare(client, n) -> list[dict]` in {FILE}",
         )
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
+    import_from(root)
     spec = importlib.util.spec_from_file_location("pulpo_bench_of_project", root / FILE)
     assert spec is not None
     assert spec.loader is not None

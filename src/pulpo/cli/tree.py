@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+
+from pulpo.imports import import_from
 
 INDEX = Path("generated", "cli", "index.json")
 """Where a compiled project lists its commands, so that help need not import them."""
@@ -127,8 +128,7 @@ def _either(operation: Entry, group: Entry, branch: Branch) -> Entry:
 
 def _operation(root: Path, module: str, short: str) -> Callable[[list[str]], Any]:
     def load(_rest: list[str]) -> Any:
-        if str(root) not in sys.path:
-            sys.path.insert(0, str(root))
+        import_from(root)
         group = typer.main.get_group(importlib.import_module(module).app)
         return group.commands[short]
 

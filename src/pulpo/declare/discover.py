@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from pulpo.declare.site import DECLARED, FINDINGS, SPEC
 from pulpo.errors import Finding, Source
+from pulpo.imports import import_from
 from pulpo.spec import AppSpec, FlowSpec, GroupSpec, ModelSpec, OperationSpec
 
 FOLDERS = ("models", "operations")
@@ -145,10 +146,7 @@ def _enter(root: Path) -> None:
         foreign += own
     for name in foreign:
         del sys.modules[name]
-    path = str(root)
-    if path in sys.path:
-        sys.path.remove(path)
-    sys.path.insert(0, path)
+    import_from(root)
     importlib.invalidate_caches()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
 
 Operator: TypeAlias = Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "contains", "startswith"]
 
@@ -121,7 +121,10 @@ def col(field: object) -> Column:
 
 
 def condition(parts: Iterable[Condition | bool]) -> Condition | None:
-    """All the parts as one condition, or None for no parts. (A type checker takes `Product.inventory >= 2` for a bool.)"""
+    """All the parts as one condition, or None for no parts.
+
+    A type checker takes `Product.inventory >= 2` for a bool, so bools are let through to here, and refused.
+    """
     found = []
     for part in parts:
         if not isinstance(part, Condition):
@@ -132,4 +135,4 @@ def condition(parts: Iterable[Condition | bool]) -> Condition | None:
 
 def path_of(field: object) -> str:
     """The dotted path of a field given as `Order.status` or as text."""
-    return field if isinstance(field, str) else cast(Column, col(field)).path
+    return field if isinstance(field, str) else col(field).path

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, PlainSerializer
 from pydantic._internal._model_construction import ModelMetaclass
-from typing_extensions import Self, dataclass_transform
+from typing_extensions import dataclass_transform
 from ulid import ULID
 
 from pulpo import names
@@ -49,7 +49,7 @@ def new_id(prefix: str) -> str:
 class ModelType(ModelMetaclass):
     """Makes `Product.inventory` on the class a column for conditions."""
 
-    def __getattr__(cls, name: str) -> Any:
+    def __getattr__(cls, name: str) -> Any:  # noqa: N805 - of a metaclass
         if not name.startswith("_") and name in cls.__dict__.get("__pydantic_fields__", ()):
             return Column(name)
         return super().__getattr__(name)  # type: ignore[misc]  # Pydantic hides it from type checkers
@@ -67,12 +67,12 @@ class Model(BaseModel, metaclass=ModelType):
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
     __pulpo__: ClassVar[ModelSpec]
 
-    id: str = Field(default="", min_length=0, max_length=200, pattern=r"^[A-Za-z0-9_.:~-]*$", description="The document's id.")
+    id: str = Field(default="", max_length=200, pattern=r"^[A-Za-z0-9_.:~-]*$", description="The document's id.")
     version: int = Field(default=0, ge=0, readonly=True, description="Raised by every write.")
     created_at: Timestamp = Field(default_factory=now, readonly=True, index=True)
     updated_at: Timestamp = Field(default_factory=now, readonly=True)
 
-    def model_post_init(self, context: Any, /) -> None:
+    def model_post_init(self, context: Any, /) -> None:  # noqa: ARG002 - Pydantic's signature
         """Give a new document its id."""
         if not self.id:
             self.__dict__["id"] = new_id(names.id_prefix(type(self).__name__))

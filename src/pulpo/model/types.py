@@ -106,9 +106,8 @@ def Field(  # noqa: N802 - named as Pydantic's, which it extends
         "renamed_from": renamed_from,
         "ui": ui,
     }
-    extra = {OPTIONS: {name: value for name, value in given.items() if value}}
-    if not extra[OPTIONS]:
-        extra = {}
+    chosen = {name: value for name, value in given.items() if value}
+    extra: Any = {OPTIONS: chosen} if chosen else None
     if default_factory is not None:
-        return pydantic.Field(default_factory=default_factory, json_schema_extra=extra or None, **options)
-    return pydantic.Field(default, json_schema_extra=extra or None, **options)
+        return pydantic.Field(default_factory=default_factory, json_schema_extra=extra, **options)
+    return pydantic.Field(default, json_schema_extra=extra, **options)

@@ -9,7 +9,6 @@ import asyncio
 import importlib
 import json
 import os
-import sys
 import time
 import traceback
 from collections.abc import Callable, Coroutine, Mapping
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 from pulpo.errors import FieldError, PulpoError, Source
+from pulpo.imports import import_from
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection, HTTPMessage
@@ -323,8 +323,7 @@ def load_application(root: Path) -> Application:
     """
     if not (root / "generated" / "application.py").is_file():
         raise PulpoError("PULPO802", f"the project in {root} has not been compiled", hint="run `pulpo compile`")
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
+    import_from(root)
     application: Application = _imported(root, lambda: importlib.import_module("generated.application")).application
     return application
 

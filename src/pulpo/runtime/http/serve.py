@@ -19,7 +19,7 @@ from pulpo.errors import PulpoError
 from pulpo.runtime.http.guard import is_loopback
 from pulpo.runtime.target import load_application
 
-DRAIN = 8
+DRAIN = 5
 """Seconds that requests in flight have to finish after SIGTERM; the rest of ten goes to stopping the engine."""
 _EXTRA = ("facts", "request_id", "run", "operation", "attempt")
 
