@@ -13,7 +13,7 @@ from pulpo import settings as configuration
 from pulpo.errors import NotFound, PulpoError
 from pulpo.model.model import Model, new_id
 from pulpo.runtime import calls, faults
-from pulpo.runtime.context import Caller, Context, RunRef, logger_for
+from pulpo.runtime.context import Caller, Context, RunRef
 from pulpo.runtime.engine import Engine
 from pulpo.runtime.session import Session
 from pulpo.runtime.shapes import References
@@ -93,7 +93,7 @@ class Application:
                 await self.store.commit(batch)
                 session.landed()
 
-        return Context(session, ref.id, caller, ref, self.settings, logger_for(ref), commit, self._cancel_runs)
+        return Context(session, ref.id, caller, ref, self.settings, commit, self._cancel_runs)
 
     async def call(
         self,

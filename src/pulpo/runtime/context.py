@@ -43,7 +43,7 @@ class Context:
     Attributes:
         store: The documents, typed.
         idempotency_key: Stable for the outside world: the same in every attempt of this step, and in its undoing.
-        caller: Who asked. run: What this is part of. settings: The project's. log: A logger that names the run.
+        caller: Who asked. run: What this is part of. settings: The project's.
     """
 
     store: Session
@@ -51,10 +51,15 @@ class Context:
     caller: Caller
     run: RunRef
     settings: Settings
-    log: logging.LoggerAdapter[logging.Logger]
     _commit: Callable[[], Awaitable[None]]
     _cancel_runs: Callable[[str], Awaitable[None]]
     _already: bool = False
+
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]:
+        """A logger whose records carry the run, the operation and the attempt."""
+        run = self.run
+        return logging.LoggerAdapter(log, {"run": run.id, "operation": run.operation, "attempt": run.attempt})
 
     def already(self) -> None:
         """Say that the effect was there before: nothing is to be undone on this step's account."""
@@ -75,8 +80,3 @@ class Context:
     def now(self) -> datetime:
         """The time in UTC, to the millisecond."""
         return now()
-
-
-def logger_for(run: RunRef) -> logging.LoggerAdapter[logging.Logger]:
-    """A logger whose records carry the run, the operation and the attempt."""
-    return logging.LoggerAdapter(log, {"run": run.id, "operation": run.operation, "attempt": run.attempt})

@@ -55,6 +55,7 @@ class Driver:
         self._active: dict[str, asyncio.Task[None]] = {}
         self._executions: dict[str, Execution] = {}
         self._plan_steps = {step.operation: step for step in plan.steps}
+        self._needs = {step.operation: frozenset(step.needs) for step in plan.steps}
         self._next: dict[str, list[Step]] = {step.operation: [] for step in plan.steps}
         for step in plan.steps:
             for need in step.needs:
@@ -118,7 +119,7 @@ class Driver:
         name = step.operation
         if name in self._completed or name in self._active or self.draining or self.ending is not None:
             return
-        if all(need in self._completed for need in step.needs):
+        if self._needs[name] <= self._completed:
             self._active[name] = asyncio.get_running_loop().create_task(self._perform(step))
 
     async def step(self, operation: str) -> Json:
@@ -233,12 +234,9 @@ class Driver:
         intents: list[StepRun] = []
         ended: Run | None = None
         if self.auto and self.ending is None and not (self.draining or stops or alone):
-            intents = [
-                self._intent(later, {**self._landing, **outputs})
-                for later in self._next[name]
-                if later.operation not in self.steps
-                and all(need in self._completed or need in self._landing for need in later.needs if need != name)
-            ]
+            done = {*self._completed, *self._landing, name}
+            ready = [s for s in self._next[name] if s.operation not in self.steps and self._needs[s.operation] <= done]
+            intents = [self._intent(later, {**self._landing, **outputs}) for later in ready]
             if len(self._completed) + 1 == len(self._plan_steps):
                 ended = self._ended(outputs)
 
@@ -379,7 +377,7 @@ class Driver:
     def _startable(self) -> bool:
         return any(
             step.operation not in self._completed
-            and all(need in self._completed for need in step.needs)
+            and self._needs[step.operation] <= self._completed
             and (step.operation not in self.steps or self.steps[step.operation].state != "waiting")
             for step in self.plan.steps
         )

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from pulpo.errors import NotReady, PulpoError
 from pulpo.runtime import faults, shapes
-from pulpo.runtime.context import Caller, Context, RunRef, logger_for
+from pulpo.runtime.context import Caller, Context, RunRef
 from pulpo.runtime.journal import StepRun, clock, error_json
 from pulpo.runtime.session import Access, Session
 from pulpo.settings import Settings
@@ -147,7 +147,7 @@ class Execution:
             faults.reach("after_commit", spec.name)
 
         cancel = self.owner.cancel_runs or _no_runs
-        context = Context(session, step.key, self.caller, ref, self.settings, logger_for(ref), commit, cancel)
+        context = Context(session, step.key, self.caller, ref, self.settings, commit, cancel)
         faults.reach("before_body", spec.name)
         try:
             async with asyncio.timeout(spec.timeout) as limit:

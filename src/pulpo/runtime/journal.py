@@ -62,13 +62,14 @@ def error_from(data: dict[str, Json]) -> PulpoError:
     return PulpoError(data["code"], data["detail"], hint=data.get("hint"), status=data.get("status", 500))
 
 
+_RAW = ("input", "output")
+
+
 @dataclass(slots=True)
 class _Entry:
     """What runs and steps have in common: being a document."""
 
     collection: ClassVar[str]
-    raw: ClassVar[tuple[str, ...]] = ("input", "output")
-
     id: str
     version: int = 0
     input: str | None = None
@@ -93,15 +94,14 @@ class _Entry:
     def _text(self) -> str:
         # input and output are JSON text already: they are spliced in, not parsed and written again
         names, values = _NAMES[type(self)]
-        data = dict(zip(names, values(self), strict=True))
-        head = pydantic_core.to_json(data)[:-1].decode()
-        return head + "".join(f',"{name}":{getattr(self, name) or "null"}' for name in self.raw) + "}"
+        head = pydantic_core.to_json(dict(zip(names, values(self), strict=True))).decode()
+        return f'{head[:-1]},"input":{self.input or "null"},"output":{self.output or "null"}}}'
 
     @classmethod
     def load(cls, record: Record) -> Self:
         """A record as the store has it."""
         data: dict[str, Any] = pydantic_core.from_json(record.json)
-        for name in cls.raw:
+        for name in _RAW:
             value = data.get(name)
             data[name] = None if value is None else pydantic_core.to_json(value).decode()
         data["version"] = record.version
@@ -199,7 +199,7 @@ def step_id(run: str, operation: str, generation: int = 1, *, compensation_of: s
 
 
 def _members(cls: type[_Entry]) -> tuple[tuple[str, ...], attrgetter[tuple[Json, ...]]]:
-    names = tuple(spec.name for spec in fields(cls) if spec.name not in cls.raw)
+    names = tuple(spec.name for spec in fields(cls) if spec.name not in _RAW)
     return names, attrgetter(*names)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import apsw
+import pydantic_core
 
 from pulpo.spec import Json
 from pulpo.store.port import (
@@ -49,7 +50,7 @@ def encode(value: Json) -> str:
 
 def encode_events(batch: Batch) -> str | None:
     """A batch's events as one JSON array, or None if it has none."""
-    return encode([dict(event) for event in batch.events]) if batch.events else None
+    return pydantic_core.to_json(batch.events).decode() if batch.events else None
 
 
 def statement(tables: Mapping[str, Table], write: Write) -> Statement:
