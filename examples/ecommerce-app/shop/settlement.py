@@ -50,6 +50,9 @@ async def authorize(
     try:
         charge = None if fresh else await gateway.find(payment.id)
         if charge is None:
+            if not fresh:
+                # whoever made the claim may be hearing now that the gateway is not there: it must not let go any more
+                payment = await _in_doubt(ctx, payment)
             charge = await gateway.authorize(
                 payment.id, minor(payment.amount), payment.currency, payment.method, payment.order_id
             )
@@ -62,9 +65,7 @@ async def authorize(
     except GatewayUnknown:
         charge = await _inquire(gateway, payment)
     if charge is None:
-        if payment.detail != UNKNOWN:
-            ctx.store.patch(payment, detail=UNKNOWN)
-            await ctx.commit()
+        await _in_doubt(ctx, payment)
         raise NotReady(
             "unknown",
             "the gateway has not said whether it charged",
@@ -154,6 +155,15 @@ async def payments_claimed_by(ctx: Context, key: str) -> list[Payment]:
     """The payments that a call has claimed and that may still hold money."""
     live = [PaymentStatus.PROCESSING, PaymentStatus.COMPLETED]
     return await ctx.store.find(Payment, Payment.key == key, col(Payment.status).in_(live))
+
+
+async def _in_doubt(ctx: Context, payment: Payment) -> Payment:
+    """Commit that the gateway may have heard of the payment, so that only its answer ends the claim."""
+    if payment.detail == UNKNOWN:
+        return payment
+    payment = ctx.store.patch(payment, detail=UNKNOWN)
+    await ctx.commit()
+    return payment
 
 
 async def _inquire(gateway: PaymentGateway, payment: Payment) -> Charge | None:
