@@ -35,6 +35,17 @@ async def test_racing_orders_sell_exactly_what_is_there(market: Market) -> None:
     assert await market.violations() == []
 
 
+async def test_the_last_units_can_be_reserved_twice_by_one_order(market: Market) -> None:
+    """Two calls for one order that wants all there is: one holds it, the other says already, none says sold out."""
+    for _ in range(5):
+        order_id = await market.order(("prod_pen", 5))
+        calls = [market.outcome("orders.fulfillment.reserve_items", order_id=order_id) for _ in range(4)]
+        assert sorted(result.already for result in await asyncio.gather(*calls)) == [False, True, True, True]
+        ends = [market.outcome("orders.cancel", order_id=order_id) for _ in range(3)]
+        assert sorted(result.already for result in await asyncio.gather(*ends)) == [False, True, True]
+    assert await market.violations() == []
+
+
 async def test_what_does_not_fit_leaves_nothing(market: Market) -> None:
     """When the second product is short, the first one is not held either."""
     order_id = await market.order(("prod_456", 2), ("prod_pen", 6))

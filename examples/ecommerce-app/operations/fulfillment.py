@@ -73,7 +73,6 @@ async def reserve_items(data: ReserveItemsInput, ctx: Context) -> ReserveItemsOu
         return ReserveItemsOutput(status=order.status, units=units, due=due, already=True)
     settlement.refuse_closed(obligation)
     amount = await pricing.amount_due(ctx, order, obligation)
-    reservations = stock.hold(ctx, order)
     order = move_order(
         ctx,
         order,
@@ -84,6 +83,7 @@ async def reserve_items(data: ReserveItemsInput, ctx: Context) -> ReserveItemsOu
         amount_due=amount.amount,
         reserved_at=ctx.now(),
     )
+    reservations = stock.hold(ctx, order)
     return ReserveItemsOutput(
         status=order.status,
         units=sum(each.quantity for each in reservations),
@@ -137,13 +137,13 @@ async def pick_items(data: PickItemsInput, ctx: Context) -> PickItemsOutput:
         return PickItemsOutput(pick_list_id=latest, picked=units, already=True)
     wanted = _wanted(data.items, left, "over_pick", "reserved and not yet picked")
     found = _sums(data.found) if data.found is not None else wanted
-    lines, short = [], []
+    lines, short, miscounted = [], [], {}
     for product_id, quantity in wanted.items():
         on_shelf = min(quantity, found.get(product_id, 0))
         product = await ctx.store.get(Product, product_id)
         missing = quantity - on_shelf
         if missing and product.inventory >= missing:
-            _correct_count(ctx, product_id, missing, order.id)
+            miscounted[product_id] = missing
             on_shelf = quantity
         elif missing:
             short.append(ItemQuantity(product_id=product_id, quantity=missing))
@@ -152,6 +152,8 @@ async def pick_items(data: PickItemsInput, ctx: Context) -> PickItemsOutput:
             live[product_id] = ctx.store.patch(live[product_id], picked=live[product_id].picked + on_shelf)
     pick = ctx.store.insert(PickList(order_id=order.id, lines=lines, short=short, key=ctx.idempotency_key))
     stock.advance(ctx, order, live.values())
+    for product_id, missing in miscounted.items():
+        _correct_count(ctx, product_id, missing, order.id)
     incident = None
     if short:
         missing_text = ", ".join(f"{line.quantity} of {line.product_id}" for line in short)

@@ -37,7 +37,8 @@ async def live_reservations(ctx: Context, order_id: str) -> list[Reservation]:
 def hold(ctx: Context, order: Order) -> list[Reservation]:
     """Hold every item of an order, all or none: one guarded update for each product, in sorted order.
 
-    The commit fails with insufficient_stock where another order was faster.
+    The commit fails with insufficient_stock where another order was faster. Write the order's own change before: where
+    the same order was reserved at the same moment, that is what must be noticed, and not that its units are gone.
     """
     expires_at = ctx.now() + timedelta(minutes=shop_settings(ctx).reservation_minutes)
     reservations = []
@@ -87,6 +88,8 @@ async def let_go(ctx: Context, order: Order, held: Iterable[Reservation], to: Or
         if reservation.shipped:
             raise Refused("already_shipped", f"{reservation.shipped} of {reservation.product_id} have left the house")
         units += reservation.held
+        # the versioned writes come first: who was overtaken looks again, rather than to trip over a guard
+        ctx.store.patch(reservation, status=ReservationStatus.RELEASED)
         ctx.store.update(
             Product,
             reservation.product_id,
@@ -101,7 +104,6 @@ async def let_go(ctx: Context, order: Order, held: Iterable[Reservation], to: Or
                 order_id=order.id,
             )
         )
-        ctx.store.patch(reservation, status=ReservationStatus.RELEASED)
     for pick in picks:
         if pick.status is not PickStatus.PUT_BACK:
             ctx.store.patch(pick, status=PickStatus.PUT_BACK)
