@@ -17,7 +17,11 @@ class SimulatorGateway:
         self._url = url
         limits = httpx.Limits(max_connections=100, max_keepalive_connections=50)
         self._client = httpx.AsyncClient(
-            base_url=url, timeout=httpx.Timeout(timeout, connect=2.0, pool=None), limits=limits, trust_env=False
+            base_url=url,
+            timeout=httpx.Timeout(timeout, connect=2.0, pool=None),
+            limits=limits,
+            trust_env=False,
+            verify=url.startswith("https:"),  # without TLS no certificates are loaded, which takes 50 ms
         )
 
     async def authorize(self, key: str, amount: int, currency: str, method: str, reference: str) -> Charge:
