@@ -50,7 +50,6 @@ CODES: Mapping[str, Code] = MappingProxyType(
         # 4xx running
         "PULPO401": Code("A step failed", 500),
         "PULPO402": Code("A step ran past its timeout", 504),
-        "PULPO403": Code("Another operation recorded this journal entry", 500),
         "PULPO404": Code("Nothing has this id or key", 404),
         "PULPO405": Code("An operation touched what it does not declare", 500),
         "PULPO406": Code("A live run for the same value exists", 409),
@@ -59,7 +58,6 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "PULPO409": Code("The run belongs to another worker now", 409),
         "PULPO410": Code("The idempotency key was used with another body", 422),
         "PULPO411": Code("A request with this idempotency key is still running", 409),
-        "PULPO412": Code("The operation is not ready yet", 409),
         "PULPO413": Code("The run was cancelled", 409),
         "PULPO414": Code("A recorded plan or value no longer fits the code", 500),
         "PULPO415": Code("A query reads a model that has pending writes", 500),

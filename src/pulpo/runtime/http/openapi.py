@@ -179,7 +179,7 @@ def _delete(model: ModelSpec) -> dict[str, Json]:
 
 
 def _operation(operation: OperationSpec, schemas: Schemas) -> dict[str, Json]:
-    codes = (*_BODY, "PULPO401", "PULPO402", "PULPO404", "PULPO408", "PULPO409", "PULPO410", "PULPO411", "PULPO412")
+    codes = (*_BODY, "PULPO401", "PULPO402", "PULPO404", "PULPO408", "PULPO409", "PULPO410", "PULPO411")
     described: dict[str, Json] = {
         "operationId": operation.name,
         "summary": operation.title or names.title(operation.short),
