@@ -123,12 +123,13 @@ async def _driven(app: Application, spec: OperationSpec, run: Run, step: StepRun
     if claim is not None:
         run.key = {"id": claim.id, "body": claim.body}
         writes = (run.insert(), step.insert(), claim.running(run.id))
-    try:
-        await app.store.commit(Batch(writes, (run.event(), step.event())))
-    except WriteFailed as error:
-        raise Lost from error
-    driver = Driver(app.engine, run, single(spec), {spec.name: step})
-    driver.start()
+    with app.engine.beginning(run.id):
+        try:
+            await app.store.commit(Batch(writes, (run.event(), step.event())))
+        except WriteFailed as error:
+            raise Lost from error
+        driver = Driver(app.engine, run, single(spec), {spec.name: step})
+        driver.start()
     await asyncio.shield(driver.done)
     ended = driver.run
     if not ended.ended:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ class Engine:
         self._plans: dict[str, FlowPlan] = {plan.hash: plan for plan in application.plans.values()}
         self._hashes = {flow: plan.hash for flow, plan in application.plans.items()}
         self._background: set[asyncio.Task[None]] = set()
+        self._beginning: set[str] = set()
 
     # life
 
@@ -121,16 +123,17 @@ class Engine:
             writes.append(await self._retried_by(retry_of, run.id))
         events = (run.event(), *(step.event() for step in steps))
         try:
-            await self.store.commit(Batch(tuple(writes), events))
+            with self.beginning(run.id):
+                await self.store.commit(Batch(tuple(writes), events))
+                if run.worker is not None:
+                    Driver(self, run, plan, {step.operation: step for step in steps}).start()
         except UniqueTaken as taken:
             raise await self._live_run(flow, plan, live) from taken
         except WriteFailed:
             if claim is not None and (answer := await claim.stored(self.store)) is not None and answer.run:
                 return await self.run(answer.run)
             raise
-        if run.worker is not None:
-            Driver(self, run, plan, {step.operation: step for step in steps}).start()
-        else:
+        if run.worker is None:
             self.worker.kick()
         return run.as_json()
 
@@ -204,14 +207,31 @@ class Engine:
         run, _ = self._new(plan, text, live, caller or Caller(), run_id, None)
         run.worker, run.state, run.wake_at, run.started_at = self.worker.id, "running", None, clock()
         try:
-            await self.store.commit(Batch((run.insert(),), (run.event(),)))
+            with self.beginning(run.id):
+                await self.store.commit(Batch((run.insert(),), (run.event(),)))
+                driver = Driver(self, run, plan, {}, auto=False)
+                self.driver_started(driver)
         except UniqueTaken as taken:
             raise await self._live_run(flow, plan, live) from taken
-        driver = Driver(self, run, plan, {}, auto=False)
-        self.driver_started(driver)
         return Attached(driver)
 
     # holding runs
+
+    @contextmanager
+    def beginning(self, id: str) -> Iterator[None]:
+        """Inside, a run is committed as this worker's own and its driver is started.
+
+        Nobody may find the run between the two and take it for one that was left behind.
+        """
+        self._beginning.add(id)
+        try:
+            yield
+        finally:
+            self._beginning.discard(id)
+
+    def holds(self, id: str) -> bool:
+        """Whether this process is at work on a run."""
+        return id in self.drivers or id in self._beginning
 
     def driver_started(self, driver: Driver) -> None:
         """A driver holds its run from now on."""
@@ -242,13 +262,14 @@ class Engine:
         if claimed.state in ("queued", "waiting"):
             claimed.state = "running"
         claimed.started_at = claimed.started_at or clock()
-        try:
-            await self.store.commit(Batch((claimed.replace(),), (claimed.event(),)))
-        except StaleVersion:
-            return None
-        steps = await self.steps_of(run.id)
-        driver = Driver(self, claimed, plan, steps, auto=auto)
-        driver.start()
+        with self.beginning(run.id):
+            try:
+                await self.store.commit(Batch((claimed.replace(),), (claimed.event(),)))
+            except StaleVersion:
+                return None
+            steps = await self.steps_of(run.id)
+            driver = Driver(self, claimed, plan, steps, auto=auto)
+            driver.start()
         return driver
 
     async def _plan_of(self, run: Run) -> FlowPlan | None:

@@ -179,7 +179,7 @@ class Worker:
         while True:
             page = await self.engine.store.query(Query(RUNS, Compare("worker", "eq", worker), limit=100, after=after))
             for record in page.records:
-                if record.id not in self.engine.drivers:
+                if not self.engine.holds(record.id):
                     await self._free_run(record)
             after = page.cursor
             if after is None:
