@@ -50,8 +50,14 @@ async def cancel(data: CancelInput, ctx: Context) -> CancelOutput:
     cancellation.refuse_sent(order)
     await ctx.cancel_runs(order.id)
     done = await cancellation.cancel_order(ctx, order.id, data.reason)
+    if done.already:
+        ctx.already()
     return CancelOutput(
-        status=OrderStatus.CANCELLED, released=done.released, voided=done.voided, refunded=done.refunded
+        status=OrderStatus.CANCELLED,
+        released=done.released,
+        voided=done.voided,
+        refunded=done.refunded,
+        already=done.already,
     )
 
 

@@ -53,13 +53,12 @@ async def charge(data: ChargeInput, ctx: Context) -> ChargeOutput:
     An order that is charged already is not charged again. Where the gateway did not answer, the claim stays and the
     next call asks the gateway what became of it before anything else.
     """
-    obligation = await ctx.store.lookup(Obligation, data.order_id)  # before the order: who edits the order raises it
+    obligation, payment = await settlement.owed(ctx, data.order_id)  # before the order: who edits the order raises it
     order = await ctx.store.get(Order, data.order_id)
     settlement.refuse_closed(obligation)
     if order.status is OrderStatus.CANCELLED:
         raise Refused("wrong_state", "the order is cancelled: nothing can be charged for it")
-    if obligation is not None and obligation.status is not ObligationStatus.OPEN and obligation.payment_id:
-        payment = await ctx.store.get(Payment, obligation.payment_id)
+    if obligation is not None and payment is not None and obligation.status is not ObligationStatus.OPEN:
         _check_amount(data.amount, payment.amount)
         if payment.key != ctx.idempotency_key:
             ctx.already()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from models.order import Order, OrderStatus
-from models.payment import Obligation, ObligationStatus, Payment, PaymentStatus
+from models.payment import Obligation, ObligationStatus, PaymentStatus
 
 from pulpo import Context, Refused
 from shop import settlement, stock
@@ -15,11 +15,12 @@ from shop.states import SENT, move_obligation
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """What was undone: units set free, and money let go or given back."""
+    """What was undone: units set free, and money let go or given back. `already`: by somebody else."""
 
     released: int = 0
     voided: Decimal = Decimal(0)
     refunded: Decimal = Decimal(0)
+    already: bool = False
 
 
 def refuse_sent(order: Order) -> None:
@@ -41,28 +42,30 @@ async def cancel_order(ctx: Context, order_id: str, reason: str) -> Cancelled:
     Raises:
         Refused: already_shipped, 409.
     """
-    obligation = await ctx.store.lookup(Obligation, order_id)
+    obligation, payment = await settlement.owed(ctx, order_id)
     order = await ctx.store.get(Order, order_id)
     held = await stock.open_reservations(ctx, order_id)
     incidents = await open_incidents(ctx, order_id)
+    if order.status is OrderStatus.CANCELLED:
+        return Cancelled(already=True)
     refuse_sent(order)
     if any(each.shipped for each in held):
         raise Refused("already_shipped", "a part of the order has left the house", hint="return it")
     voided = refunded = Decimal(0)
+    if payment is not None:
+        after = payment
+        if payment.is_live:
+            after = await settlement.unwind(ctx, gateway_of(ctx), order, payment, reason)
+            obligation = await ctx.store.get(Obligation, order_id)
+            if obligation.status in {ObligationStatus.CLAIMED, ObligationStatus.PAID}:
+                await ctx.commit()  # charged anew meanwhile: what is pending does not hold, and all is decided again
+        if after.status is PaymentStatus.FAILED:
+            voided = payment.authorized
+        refunded = after.refunded_amount
     if obligation is None:
         ctx.store.insert(Obligation(id=order.id, order_id=order.id, status=ObligationStatus.CLOSED))
-    elif obligation.payment_id is not None:
-        before = await ctx.store.get(Payment, obligation.payment_id)
-        after = before
-        if before.is_live:
-            after = await settlement.unwind(ctx, gateway_of(ctx), order, before, reason)
-        if after.status is PaymentStatus.FAILED:
-            voided = before.authorized
-        refunded = after.refunded_amount
-    if obligation is not None:
-        obligation = await ctx.store.get(Obligation, order_id)
-        if obligation.status is not ObligationStatus.CLOSED:
-            move_obligation(ctx, obligation, ObligationStatus.CLOSED)
+    elif obligation.status is not ObligationStatus.CLOSED:
+        move_obligation(ctx, obligation, ObligationStatus.CLOSED)
     for incident in incidents:
         close(ctx, incident, f"the order was cancelled: {reason}")
     released = await stock.let_go(ctx, order, held, OrderStatus.CANCELLED)

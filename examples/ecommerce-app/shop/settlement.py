@@ -30,6 +30,17 @@ def refuse_closed(obligation: Obligation | None) -> None:
         raise Refused("order_refunded", "the order's money was given back", hint="cancel it and place a new one")
 
 
+async def owed(ctx: Context, order_id: str) -> tuple[Obligation | None, Payment | None]:
+    """What an order owes and the payment that it is claimed or paid by, both as they were at one moment."""
+    obligation = await ctx.store.lookup(Obligation, order_id)
+    while obligation is not None and obligation.payment_id is not None:
+        payment = await ctx.store.get(Payment, obligation.payment_id)
+        version, obligation = obligation.version, await ctx.store.get(Obligation, order_id)
+        if obligation.version == version:
+            return obligation, payment
+    return obligation, None
+
+
 async def authorize(
     ctx: Context, gateway: PaymentGateway, obligation: Obligation, payment: Payment, *, fresh: bool
 ) -> Payment:
