@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -69,8 +68,8 @@ class Shop:
         self._crash, *self._next_crashes = [*crashes, ""]
         self._start_missing()
 
-    def look_after(self) -> None:
-        """Count those who died by SIGKILL and bring them back.
+    def look_after(self, *, ready: bool = True) -> None:
+        """Count those who died by SIGKILL and bring them back; with `ready`, until the API answers.
 
         Raises:
             AssertionError: A process ended in another way.
@@ -83,14 +82,16 @@ class Shop:
             if name in self._executing():
                 self.kills += 1
                 self._crash = self._next_crashes.pop(0) if self._next_crashes else ""
-        self._start_missing()
+        self._start_missing(ready=ready)
 
-    def kill(self, chance: random.Random | None = None) -> None:
-        """SIGKILL whoever runs flows: all at once, or, by chance, one. `look_after` counts them."""
-        names = [name for name in self._executing() if name in self._processes]
-        for name in names if chance is None else [chance.choice(names)]:
-            self._processes[name].kill()
-            self._processes[name].wait()
+    def kill(self, pid: int | None = None) -> bool:
+        """SIGKILL whoever runs flows, or the one with this process id; whether it lived until now."""
+        found = [self._processes[name] for name in self._executing() if name in self._processes]
+        victims = [process for process in found if pid in (None, process.pid) and process.poll() is None]
+        for process in victims:
+            process.kill()
+            process.wait()
+        return bool(victims)
 
     def any_dead(self) -> bool:
         """Whether a process has ended."""
@@ -99,12 +100,12 @@ class Shop:
     def _executing(self) -> list[str]:
         return ["api"] if self.mode == "api" else [f"worker-{number}" for number in range(WORKERS)]
 
-    def _start_missing(self) -> None:
+    def _start_missing(self, *, ready: bool = True) -> None:
         for name in dict.fromkeys(["api", *self._executing()]):
             if name not in self._processes:
                 self._start(name)
         deadline = time.monotonic() + PATIENCE
-        while not self._answers():
+        while ready and not self._answers():
             if self._processes["api"].poll() is not None:
                 return  # it died again, at once: its crash point lies in what it took over
             assert time.monotonic() < deadline, "the API does not answer"

@@ -1,8 +1,8 @@
 """`python -m tests.proof.kills`: kill the order system over a hundred times during its flows.
 
-A real gateway, a real API and real workers. Processes die by SIGKILL at named points (`PULPO_CRASH_AT`), while a call to
-the gateway is open, and at random moments, recovery included. Each is brought back, every run has to come to its proper
-end, and after every round the audit looks at journal, events, bodies, stock, books and the gateway's books.
+A real gateway, a real API and real workers. Processes die by SIGKILL at named points (`PULPO_CRASH_AT`), while a call
+to the gateway is open, and at random moments, recovery included. Each is brought back, every run has to come to its
+proper end, and after every round the audit looks at journal, events, bodies, stock, books and the gateway's books.
 """
 
 from __future__ import annotations
@@ -177,29 +177,48 @@ class Proof:
         missed = 0
         if each.fault:
             self.gateway.plan(**each.fault, seconds=OPEN_SECONDS)
-        for one in placed:
+        # a first kill at random comes while runs are being started; where a second is to meet the recovery, after that
+        last = len(placed) - 1
+        moment = {0: None, 1: self.chance.randint(0, last)}.get(each.random_kills, last)
+        for place, one in enumerate(placed):
+            bodies = self._written()
             one.run = self._start(one)
+            if place == moment:
+                missed += not self._kill_at_work(placed[: place + 1], bodies)
         if each.fault:
             if not self.gateway.wait_for_call():
                 self.gateway.behave()
                 missed += 1
             time.sleep(self.chance.choice((0.0, self.chance.uniform(0, OPEN_SECONDS / 2))))
             self.shop.kill()
-        left = each.random_kills
+        for _ in range(each.random_kills - 1):
+            bodies = self._written()
+            self.shop.look_after(ready=False)
+            missed += not self._kill_at_work(placed, bodies)
         deadline = time.monotonic() + PATIENCE
         while True:
-            if left:
-                time.sleep(self.chance.uniform(0, 0.25))
-                self.shop.kill(self.chance)
-                left -= 1
-                missed += not self.audit.unfinished(placed)
             self.shop.look_after()
-            if not left and not self.audit.unfinished(placed) and not self.shop.any_dead():
+            if not self.audit.unfinished(placed) and not self.shop.any_dead():
                 return self.shop.kills - before - missed
             if time.monotonic() > deadline:
                 self.problems.append(f"{self.audit.unfinished(placed)} runs have not ended: {placed}")
                 return self.shop.kills - before - missed
             time.sleep(0.01)
+
+    def _written(self) -> int:
+        return self.shop.bodies.stat().st_size if self.shop.bodies.exists() else 0
+
+    def _kill_at_work(self, placed: list[Placed], written: int) -> bool:
+        """Wait for a body to begin, and a moment more; kill who began the latest. Whether a run was at work there."""
+        deadline = time.monotonic() + PATIENCE
+        while self._written() == written and self.audit.unfinished(placed):
+            assert time.monotonic() < deadline, "nobody works on the runs"
+            time.sleep(0.002)
+        time.sleep(self.chance.uniform(0, 0.06))
+        bodies = lines(self.shop.bodies)
+        killed = self.shop.kill(bodies[-1]["pid"])
+        its = {body["run"] for body in bodies if body["pid"] == bodies[-1]["pid"]}
+        return killed and self.audit.unfinished(one for one in placed if one.run in its) > 0
 
     def _order(self, case: Case) -> str:
         """A customer and an order."""

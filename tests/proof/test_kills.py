@@ -12,7 +12,7 @@ from tests.proof.kills import GATEWAY, KINDS, STEPS, TWICE, UNDOING, every_round
 
 
 def test_killed_flows_come_to_their_end_and_nothing_happens_twice(tmp_path: Path) -> None:
-    """SIGKILL of API or worker, in every kind of moment: each run completes or is undone, each order is charged once."""
+    """API or worker die in every kind of moment: each run completes or is undone, each order is charged once."""
     figures_file = tmp_path / "figures.json"
     command = [sys.executable, "-m", "tests.proof.kills", "--short", "--json", str(figures_file)]
     done = subprocess.run(command, cwd=REPOSITORY, check=False, capture_output=True, text=True, timeout=300)
