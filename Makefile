@@ -32,6 +32,8 @@ check: $(READY) ## lint, types and layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy src/pulpo tools
+	cd examples/ecommerce-app && MYPYPATH=../../src:. "$(CURDIR)/$(BIN)/mypy" --strict --cache-dir ../../.mypy_cache \
+		--explicit-package-bases --namespace-packages models operations shop gateway flows.py seed.py bench.py
 	$(BIN)/lint-imports
 
 bench: $(READY) ## measure the store and the engine

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from aiosmtpd.controller import Controller
 
 from pulpo.errors import PulpoError
 from pulpo.testing.project import CrashAt
@@ -184,8 +185,6 @@ async def test_undoing_survives_a_crash(market: Market, point: str) -> None:
 
 async def test_mail_goes_out_where_a_server_is_configured(market: Market) -> None:
     """With `smtp_url` the message is sent once, under the notification's id; a dead server is an incident."""
-    controller = pytest.importorskip("aiosmtpd.controller")
-    pytest.importorskip("aiosmtplib")
     inbox: list[Any] = []
 
     class Inbox:
@@ -193,7 +192,7 @@ async def test_mail_goes_out_where_a_server_is_configured(market: Market) -> Non
             inbox.append(envelope)
             return "250 OK"
 
-    server = controller.Controller(Inbox(), hostname="127.0.0.1", port=0)
+    server = Controller(Inbox(), hostname="127.0.0.1", port=0)
     server.port = _free_port()
     server.start()
     settings = market.app.settings
