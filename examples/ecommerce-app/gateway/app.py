@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -147,6 +147,7 @@ def create_app(path: Path, *, hang_seconds: float = 30.0, sample: Callable[[], l
         Answer: _answered,
         Hung: _hung,
         ValidationError: _invalid,
+        ClientDisconnect: _gone,
     }
     return Starlette(
         routes=[
@@ -192,3 +193,8 @@ async def _hung(_: Request, error: Exception) -> Response:
 async def _invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, ValidationError)
     return JSONResponse({"code": "invalid", "errors": error.errors(include_url=False, include_input=False)}, 422)
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    """A client that died before its request was whole: nothing was done, and nobody hears the answer."""
+    return Response(status_code=499)
