@@ -294,9 +294,11 @@ def _taken_away(documents: dict[str, list[Document]], ended: set[str], undone: s
             if reservation["order_id"] not in ended and reservation["key"] not in undone:
                 wrong.append(f"{reservation['id']}, made by {reservation['key']}, was released by somebody else")
     for collection, state in (("pick_lists", "put_back"), ("shipments", "cancelled")):
-        for each in documents[collection]:
-            if each["status"] == state and each["order_id"] not in ended | let_go and each["key"] not in undone:
-                wrong.append(f"{each['id']}, made by {each['key']}, was undone by somebody else")
+        wrong += [
+            f"{each['id']}, made by {each['key']}, was undone by somebody else"
+            for each in documents[collection]
+            if each["status"] == state and each["order_id"] not in ended | let_go and each["key"] not in undone
+        ]
     for payment in documents["payments"]:
         back = payment["status"] == "refunded" or (payment["status"] == "failed" and payment["detail"] == "voided")
         if back and payment["order_id"] not in ended and undone.isdisjoint((payment["key"], payment["capture_key"])):
@@ -396,7 +398,7 @@ def _figures(ring: Ring, documents: dict[str, list[Document]], books: Document, 
         "flow_runs": sum(flows.values()),
         "undoings": sum(step["kind"] == "compensation" for step in steps),
         "steps_that_said_already": sum(step["already"] for step in steps),
-        "incidents": len(documents["incidents"]),
+        "incidents": [f"{each['kind']}: {each['detail']}" for each in documents["incidents"]],
         "charges_at_the_gateway": dict(statuses),
         "by_end": [
             {"kind": kind, "order ends": end, "rounds": count} for (kind, end), count in sorted(ring.ends.items())

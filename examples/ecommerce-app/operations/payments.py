@@ -334,6 +334,8 @@ async def verify(data: VerifyInput, ctx: Context) -> VerifyOutput:
     payment = await ctx.store.get(Payment, obligation.payment_id)
     if payment.status not in {PaymentStatus.COMPLETED, PaymentStatus.REFUNDED}:
         raise Refused("not_confirmed", f"the payment is {payment.status}", hint="confirm it first")
+    if obligation.status is ObligationStatus.REFUNDED and payment.status is PaymentStatus.COMPLETED:
+        raise NotReady("refund_pending", "the payment is being given back: until then the books may differ")
     entries = await ctx.store.find(LedgerEntry, LedgerEntry.order_id == order.id, limit=1000)
     try:
         record = await gateway_of(ctx).find(payment.id)
