@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,12 +18,15 @@ from tests.proof.arena import ApiProcess, Arena
 
 LARGE = "x" * 60_000
 """A product's `location`, so that few of them fill a disk."""
+SLOWLY = {"PULPO_ENGINE_DELAY": "0.3"}
+"""Steps take this long, so that a flow is under way while the disk fills."""
 
 
 @dataclass
 class Disk:
     """An API process whose database has little room; `free` makes room while it runs."""
 
+    arena: Arena
     api: ApiProcess
     free: Callable[[], None]
 
@@ -42,8 +46,8 @@ def small_filesystem(tmp_path: Path) -> Iterator[Disk]:
     try:
         ballast = place / "ballast"
         ballast.write_bytes(b"\0" * 45_000_000)
-        with Arena(tmp_path, PULPO_DATABASE_URL=f"sqlite:///{place / 'shop.db'}") as arena:
-            yield Disk(arena.start_api(), ballast.unlink)
+        with Arena(tmp_path, **SLOWLY, PULPO_DATABASE_URL=f"sqlite:///{place / 'shop.db'}") as arena:
+            yield Disk(arena, arena.start_api(), ballast.unlink)
     finally:
         subprocess.run(["umount", str(place)], check=True)
 
@@ -53,11 +57,11 @@ def small_files(tmp_path: Path) -> Iterator[Disk]:
     """The system lets the process write no file beyond 3 MB."""
     if not sys.platform.startswith("linux"):
         pytest.skip("only Linux changes another process' limits")
-    with Arena(tmp_path) as arena:
+    with Arena(tmp_path, **SLOWLY) as arena:
         api = arena.start_api()
         resource.prlimit(api.process.pid, resource.RLIMIT_FSIZE, (3_000_000, resource.RLIM_INFINITY))
         unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-        yield Disk(api, lambda: resource.prlimit(api.process.pid, resource.RLIMIT_FSIZE, unlimited) and None)
+        yield Disk(arena, api, lambda: resource.prlimit(api.process.pid, resource.RLIMIT_FSIZE, unlimited) and None)
 
 
 @pytest.fixture(params=["small_filesystem", "small_files"])
@@ -67,8 +71,8 @@ def disk(request: pytest.FixtureRequest) -> Disk:
     return found
 
 
-def _write(client: httpx.Client, name: str) -> httpx.Response:
-    product = {"id": f"prod_{name}", "sku": name, "name": name, "price": 1.00, "inventory": 3, "location": LARGE}
+def _write(client: httpx.Client, name: str, location: str = LARGE) -> httpx.Response:
+    product = {"id": f"prod_{name}", "sku": name, "name": name, "price": 1.00, "inventory": 3, "location": location}
     return client.post("/products", json=product)
 
 
@@ -99,6 +103,36 @@ def test_a_full_disk_is_a_problem_loses_nothing_and_needs_no_restart(disk: Disk)
         _shows(client, kept | set(refused), set())
     assert disk.api.process.poll() is None
     assert not [line for line in disk.api.log if '"level": "error"' in line and "PULPO505" not in line]
+
+
+def test_a_run_that_meets_a_full_disk_goes_on_when_there_is_room(disk: Disk) -> None:
+    """A flow that was acknowledged cannot record its steps for a while; it completes, and every book is right."""
+    gateway = disk.arena.start_gateway()
+    disk.arena.ask_inside("stock", "1", "10", "0")
+    with httpx.Client(base_url=disk.api.url, trust_env=False, timeout=60) as client:
+        given = {"order_id": "order_0", "payment_method": "credit_card", "address_zip": "90210"}
+        begun = client.post("/flows/order_to_cash/runs", json=given)
+        assert begun.status_code == 202, begun.text
+        number = 0
+        for location in (LARGE, "little"):  # until not even a little fits
+            while _write(client, str(number), location).status_code == 201:
+                number += 1
+                assert number < 2_000, "the disk does not get full"
+        _until(lambda: any(begun.json()["id"] in line and "not" in line for line in disk.api.log))
+        disk.free()
+        address = f"/runs/{begun.json()['id']}"
+        _until(lambda: client.get(address).json()["finished_at"] is not None)
+        run = client.get(address).json()
+        assert (run["state"], run["incident"]) == ("completed", None), run
+        assert client.get("/orders/order_0").json()["status"] == "shipped"
+    assert disk.arena.violations(gateway.get("/ledger").json()) == []
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
 
 
 def _shows(client: httpx.Client, kept: set[str], refused: set[str]) -> None:
