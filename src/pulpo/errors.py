@@ -89,8 +89,8 @@ CODES: Mapping[str, Code] = MappingProxyType(
         # 7xx services
         "PULPO701": Code("A port is taken", 503),
         "PULPO702": Code("A service did not become healthy", 503),
-        "PULPO703": Code("The project is running already"),
-        "PULPO704": Code("The project is not running"),
+        "PULPO703": Code("The project is running already", 409),
+        "PULPO704": Code("The project is not running", 409),
         "PULPO705": Code("Listening beyond loopback is refused in development mode"),
         # 8xx command line
         "PULPO801": Code("The input cannot be read", 400),
