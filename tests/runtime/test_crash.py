@@ -7,6 +7,8 @@ import asyncio
 import pytest
 
 from pulpo import Refused
+from pulpo.runtime.tables import RUNS
+from pulpo.store.port import Batch, Insert, NoRoom, StaleVersion
 from pulpo.testing.project import CrashAt
 from tests.runtime.lab import LOCAL, Box, Lab
 
@@ -115,3 +117,55 @@ async def test_a_direct_call_that_is_dropped_is_resumed_and_answers_its_key(lab:
     assert again.replayed
     assert again.run == record.id
     assert lab.calls == ["lab.a.one"]
+
+
+async def test_a_run_that_just_begins_is_not_taken_for_one_left_behind(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the commit of a run and its driver's start the worker looks for lost runs: it leaves this one alone."""
+    lab.step("lab.work")
+    app = await lab.start()
+    commit = app.store.commit
+    looked: list[str] = []
+
+    async def commit_and_look(batch: Batch) -> tuple[int, ...]:
+        versions = await commit(batch)
+        begun = [write.id for write in batch.writes if isinstance(write, Insert) and write.collection == RUNS]
+        if begun:
+            looked.extend(begun)
+            await app.engine.worker._recover()
+        return versions
+
+    monkeypatch.setattr(app.store, "commit", commit_and_look)
+    called = await app.call("lab.work", {}, caller=LOCAL)
+    flow = await lab.run(app)
+    assert {called.run, flow["id"]} <= set(looked)
+    for id in (called.run, flow["id"]):
+        run = await app.engine.run(id)
+        assert (run["state"], run["token"], run["recoveries"]) == ("completed", 1, 0)
+    assert lab.calls == ["lab.work", "lab.work"]
+
+
+async def test_a_step_that_cannot_be_recorded_is_tried_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store has no room when a step is about to begin: that fails nothing, the step begins when there is room."""
+    lab.step("lab.one.first")
+    lab.step("lab.two.last", after=["lab.one"])
+    app = await lab.start()
+    commit = app.store.commit
+    refused: list[str] = []
+
+    async def commit_if_there_is_room(batch: Batch) -> tuple[int, ...]:
+        about = [write.id for write in batch.writes if "lab.two.last" in write.id]
+        if len(batch.writes) > 1 and about and "lab.one.first" in batch.writes[0].id:
+            # the result goes without its neighbour's intent, as where that does not hold
+            raise StaleVersion("PULPO502", "not now", 1)
+        if about and not refused:
+            refused.extend(about)
+            raise NoRoom("PULPO505", "there is no room")
+        return await commit(batch)
+
+    monkeypatch.setattr(app.store, "commit", commit_if_there_is_room)
+    run = await lab.run(app)
+    assert refused
+    assert run["state"] == "completed"
+    assert [step["attempts"] for step in run["steps"]] == [1, 1]

@@ -31,6 +31,8 @@ log = logging.getLogger("pulpo.engine")
 
 LONGEST_PAUSE = 60.0
 """Seconds between two looks at something that is not ready yet, at most."""
+UNRECORDED = frozenset({"PULPO505", "PULPO507"})
+"""What the store says when it takes nothing now: no room, not reachable."""
 
 
 class Driver:
@@ -210,8 +212,12 @@ class Driver:
             # its result cannot land without this row, so nobody needs to wait for it
             self.engine.in_background(self._lands(batch))
             await asyncio.sleep(0)
-        else:
+            return
+        try:
             await self._lands(batch)
+        except PulpoError:
+            self.steps.pop(record.operation, None)  # the row is not there: it has to be intended again
+            raise
 
     async def _lands(self, batch: Batch) -> None:
         try:
@@ -294,6 +300,8 @@ class Driver:
         return Ending("gate", error_json(error, step.operation))
 
     async def _fail(self, step: Step, error: BaseException) -> None:
+        if step.operation not in self._executions and isinstance(error, PulpoError) and error.code in UNRECORDED:
+            raise error  # it has not begun, so it has not failed
         record = self.steps.get(step.operation)
         data = error_json(error, step.operation)
         if record is not None:
