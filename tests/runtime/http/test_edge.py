@@ -7,7 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, WebSocket
+from starlette.types import Message
 
 from pulpo.errors import PulpoError
 from pulpo.runtime.http.guard import Guard, hostname
@@ -60,6 +61,60 @@ async def test_only_this_machine_is_served(started: FastAPI) -> None:
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         answer = await client.get("/livez", headers={"X-Forwarded-For": "127.0.0.1"})
     assert (answer.status_code, answer.json()["code"]) == (403, "PULPO606")
+
+
+@pytest.mark.parametrize(
+    ("peer", "origin", "answers"),
+    [
+        ("127.0.0.1", b"http://localhost:3000", ["websocket.accept", "websocket.close"]),
+        ("127.0.0.1", b"http://evil.example", ["websocket.close"]),
+        ("192.0.2.7", b"http://localhost:3000", ["websocket.close"]),
+    ],
+)
+async def test_a_web_socket_of_a_projects_own_is_guarded_as_well(
+    started: FastAPI, peer: str, origin: bytes, answers: list[str]
+) -> None:
+    """Browsers let any page open one, so strangers are turned away before the route hears of it."""
+
+    @started.websocket("/live")
+    async def live(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.close()
+
+    sent: list[str] = []
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message["type"])
+
+    headers = [(b"host", b"localhost:8000"), (b"origin", origin)]
+    scope = {"type": "websocket", "path": "/live", "raw_path": b"/live", "query_string": b"", "headers": headers}
+    await started({**scope, "client": (peer, 1), "subprotocols": []}, receive, send)
+    assert sent == answers
+
+
+async def test_a_full_disk_is_a_problem_that_passes(client: httpx.AsyncClient, started: FastAPI) -> None:
+    """507 for creates and operations alike; what was acknowledged stays readable, and with room again all goes on."""
+    db = started.state.application.store._writer.db
+    db.pragma("max_page_count", db.pragma("page_count") + 20)
+    kept = []
+    for number in range(200):
+        answer = await client.post("/products", json={"sku": f"S{number}", "name": "x" * 3000, "price": 1})
+        if answer.status_code != 201:
+            break
+        kept.append(answer.json()["id"])
+    assert kept
+    assert (answer.status_code, answer.json()["code"]) == (507, "PULPO505")
+    assert answer.headers["content-type"] == "application/problem+json"
+    large = {"text": "x", "times": 200_000}
+    assert (await client.post("/operations/shop/echo", json=large)).json()["code"] == "PULPO505"
+    assert (await client.get("/products?limit=1&count=true")).headers["x-total-count"] == str(len(kept))
+    assert [(await client.get(f"/products/{id}")).status_code for id in kept] == [200] * len(kept)
+    db.pragma("max_page_count", 100_000)
+    assert (await client.post("/products", json={"sku": "again", "name": "x" * 3000, "price": 1})).status_code == 201
+    assert (await client.post("/operations/shop/echo", json=large)).status_code == 200
 
 
 def test_a_configured_host_is_a_name_of_ours() -> None:

@@ -43,6 +43,9 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        if scope["type"] == "websocket":  # of a project's own routes
+            await self._web_socket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -66,14 +69,25 @@ class Edge:
         finally:
             self._note(scope, answer, request_id, time.perf_counter() - started)
 
-    def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> PulpoError | None:
+    async def _web_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pages of other sites may open one anywhere, so who asks is looked at here too."""
+        if self._stranger(scope, dict(scope["headers"])) is None:
+            await self._app(scope, receive, send)
+            return
+        await receive()
+        await send({"type": "websocket.close", "code": 1008})
+
+    def _stranger(self, scope: Scope, headers: dict[bytes, bytes]) -> PulpoError | None:
         client = scope.get("client")
-        refusal = self._allowed(
+        return self._allowed(
             client[0] if client else None,
             headers.get(b"host"),
             headers.get(b"origin"),
             headers.get(b"sec-fetch-site"),
         )
+
+    def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> PulpoError | None:
+        refusal = self._stranger(scope, headers)
         if refusal is not None:
             return refusal
         length = headers.get(b"content-length")
