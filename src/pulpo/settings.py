@@ -104,33 +104,49 @@ def load(root: Path, environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of the project in `root`.
 
     Raises:
-        PulpoError: PULPO105, the file is not TOML, or a key or value is wrong.
+        PulpoError: PULPO105, the file cannot be read or is not TOML, or a key or value is wrong.
     """
-    file = root / FILE
-    try:
-        data: dict[str, Any] = tomllib.loads(file.read_text()) if file.exists() else {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PulpoError("PULPO105", f"{FILE} is not TOML: {error}") from None
+    data = _read(root / FILE)
     for name, value in environ.items():
         section, _, key = name.removeprefix("PULPO_").lower().partition("_")
         if not name.startswith("PULPO_") or not key:
             continue
         if section == "services":
-            service, _, key = key.rpartition("_")
-            if service in data.get("services", {}):
-                data["services"][service][key] = value
-        elif section == "app":
-            data.setdefault("app", {})[key] = value
-        elif section in Settings.model_fields and key in _section(section).model_fields:
-            data.setdefault(section, {})[key] = value
-    data.setdefault("project", {}).setdefault("name", "")
-    data["project"]["name"] = data["project"]["name"] or root.resolve().name
+            for service, given in _table(data, "services").items():
+                if name == service_variable(service, key.rpartition("_")[2]) and isinstance(given, dict):
+                    given[key.rpartition("_")[2]] = value
+        elif section == "app" or (section in Settings.model_fields and key in _section(section).model_fields):
+            _table(data, section)[key] = value
+    project = _table(data, "project")
+    project["name"] = project.get("name") or root.resolve().name
     try:
         return Settings.model_validate(data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise PulpoError("PULPO105", f"{FILE} or the environment: {place}: {first['msg']}") from None
+
+
+def service_variable(service: str, key: str) -> str:
+    """The environment variable of a key of `[services.NAME]`: `PULPO_SERVICES_MAIL_RELAY_PORT` of `mail-relay`."""
+    return f"PULPO_SERVICES_{service.upper().replace('-', '_')}_{key.upper()}"
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PulpoError("PULPO105", f"{FILE} is not TOML: {error}") from None
+    except OSError as error:
+        raise PulpoError("PULPO105", f"{FILE} cannot be read: {error.strerror}") from None
+
+
+def _table(data: dict[str, Any], section: str) -> dict[str, Any]:
+    """A section of the file, made where it is not there."""
+    table = data.setdefault(section, {})
+    if not isinstance(table, dict):
+        raise PulpoError("PULPO105", f"{FILE}: {section} is a section", hint=f"write [{section}] and its keys below it")
+    return table
 
 
 def _section(name: str) -> type[BaseModel]:

@@ -63,6 +63,13 @@ def test_listening_beyond_loopback_is_refused_in_development(host):
     assert refused.value.code == "PULPO705"
 
 
+def test_production_is_refused_before_anything_starts():
+    """PULPO705: nobody could sign in, so it would be open to whoever reaches it."""
+    with pytest.raises(PulpoError, match="authentication") as refused:
+        planned(project={"mode": "production"}, api={"host": "0.0.0.0"})
+    assert refused.value.code == "PULPO705"
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
 def test_loopback_is_this_machine(host):
     """All of 127.0.0.0/8, ::1 and localhost."""

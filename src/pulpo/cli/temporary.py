@@ -58,7 +58,7 @@ def _environment(root: Path, delay: str) -> dict[str, str]:
     }
     for name, service in services.items():
         if service.port is not None:
-            changed[f"PULPO_SERVICES_{name.upper()}_PORT"] = str(free_port())
+            changed[configuration.service_variable(name, "port")] = str(free_port())
     return {name: value for name, value in os.environ.items() if name != "PULPO_API_URL"} | changed
 
 

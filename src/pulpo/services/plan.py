@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pulpo.errors import PulpoError
-from pulpo.settings import ServiceSettings, Settings
+from pulpo.settings import ServiceSettings, Settings, service_variable
 
 API = "api"
 UI = "ui"
@@ -52,13 +52,19 @@ def services(settings: Settings, *, python: str = sys.executable) -> tuple[Servi
 
     Raises:
         PulpoError: PULPO105, two services share a port, or a name, command or engine cannot be used; PULPO705, one
-            would listen beyond loopback in development mode.
+            would listen beyond loopback, or the mode is production, which nobody could sign in to.
     """
     if settings.engine.kind == "prefect":
         raise PulpoError(
             "PULPO105",
             "engine.kind: the Prefect engine is not part of this version of Pulpo",
             hint='leave it at "embedded": flows run in the API\'s process and in workers',
+        )
+    if settings.project.mode != "dev":
+        raise PulpoError(
+            "PULPO705",
+            "production mode needs authentication, which this version does not have",
+            hint='set mode = "dev" in [project]; it serves this machine only',
         )
     plans = (
         *(_project(name, given, python) for name, given in settings.services.items()),
@@ -68,8 +74,7 @@ def services(settings: Settings, *, python: str = sys.executable) -> tuple[Servi
     )
     _check_names(plans)
     _check_ports(plans)
-    if settings.project.mode == "dev":
-        _check_loopback(plans)
+    _check_loopback(plans)
     return plans
 
 
@@ -98,7 +103,7 @@ def _project(name: str, given: ServiceSettings, python: str) -> ServicePlan:
         command=tuple(_filled(word, values) for word in words),
         port=given.port,
         health=None if given.port is None else given.url + given.health,
-        setting=f"PULPO_SERVICES_{name.upper()}_PORT",
+        setting=service_variable(name, "port"),
         env=given.env,
         own=False,
     )
