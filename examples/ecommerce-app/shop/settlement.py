@@ -130,17 +130,27 @@ async def unwind(ctx: Context, gateway: PaymentGateway, order: Order, payment: P
     """
     if order.status in SENT:
         raise Refused("already_shipped", f"the order is {order.status}", hint="a return gives the money back")
-    obligation = await ctx.store.get(Obligation, order.id)
+    obligation, payment = await _as_it_is(ctx, payment)
     if payment.status is PaymentStatus.PROCESSING:
         charge = await gateway.void(payment.id)
         if charge.status is not ChargeStatus.CAPTURED:
             detail = VOIDED if charge.status is ChargeStatus.VOIDED else charge.reason
             return _let_go_of_claim(ctx, obligation, payment, detail, charge.transaction_id)
-        obligation, payment = book_capture(ctx, obligation, payment, charge)
-        await ctx.commit()
+        obligation, payment = await _as_it_is(ctx, payment)  # whoever captured it may have booked that by now
+        if payment.status is PaymentStatus.PROCESSING:
+            obligation, payment = book_capture(ctx, obligation, payment, charge)
+            await ctx.commit()
     if payment.status is PaymentStatus.COMPLETED:
         return await _give_back(ctx, gateway, obligation, payment, reason)
     return payment
+
+
+async def _as_it_is(ctx: Context, payment: Payment) -> tuple[Obligation, Payment]:
+    """A payment and what it was made for, both as they are at one moment."""
+    obligation, current = await owed(ctx, payment.order_id)
+    if obligation is None or current is None or current.id != payment.id:
+        return await ctx.store.get(Obligation, payment.order_id), payment
+    return obligation, current
 
 
 async def _give_back(
