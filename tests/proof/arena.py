@@ -76,7 +76,12 @@ class Arena:
         """The environment of the shop's processes: this one's without what is set for another shop."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PULPO_")}
         ours = {"PULPO_SERVICES_GATEWAY_PORT": str(self.gateway_port), **self._settings}
-        return {**kept, **ours, "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"}
+        return {
+            **kept,
+            **ours,
+            "PYTHONPATH": f"{REPOSITORY / 'src'}{os.pathsep}{REPOSITORY}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
 
     def __enter__(self) -> Self:
         shutil.copytree(EXAMPLE, self.root, ignore=_LEFT_OUT)
