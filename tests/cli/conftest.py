@@ -101,7 +101,6 @@ SHOP = AppSpec(
             description="Check the payment method.",
         ),
         operation("orders.cancel", FieldSpec("order_id", "ref", target="Order"), description="Cancel an order."),
-        operation("orders.cancel.undo_all", description="Undo a cancellation."),
     ),
     groups=(GroupSpec("orders.checkout", description="Before anything is held."),),
 )
@@ -109,7 +108,7 @@ SHOP = AppSpec(
 
 def write_commands(root: Path, app: AppSpec = SHOP) -> None:
     """Write what `pulpo compile` writes for commands."""
-    for artifact in (Artifact("generated/__init__.py", "\"\"\"Generated.\"\"\"\n"), *emit_cli(app, {}, Settings())):
+    for artifact in (Artifact("generated/__init__.py", '"""Generated."""\n'), *emit_cli(app, {}, Settings())):
         file = root / artifact.path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(artifact.text, encoding="utf-8")

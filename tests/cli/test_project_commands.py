@@ -114,12 +114,6 @@ class TestCommands:
         assert recorder.calls[0][2] == "once"
         assert recorder.local
 
-    def test_an_operation_may_be_the_beginning_of_others_names(self, run: Run, recorder: Recorder) -> None:
-        """`orders.cancel` and `orders.cancel.undo_all` are both there: the next word decides."""
-        assert run("orders", "cancel", "--order-id", "ORD-1").code == 0
-        assert run("orders", "cancel", "undo-all").code == 0
-        assert [name for name, _, _ in recorder.calls] == ["orders.cancel", "orders.cancel.undo_all"]
-
     def test_json_is_the_output_and_nothing_else(self, run: Run, recorder: Recorder) -> None:
         """One JSON object on standard output."""
         recorder.answer = Answer('{"valid": true, "total": 39.98}', already=True)

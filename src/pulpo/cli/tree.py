@@ -104,26 +104,11 @@ def project_entries(index: Path) -> dict[str, Entry]:
 
 def _entries(branch: Branch) -> dict[str, Entry]:
     groups = {name: Entry(child.help, _group(name, child)) for name, child in branch.branches.items()}
-    both = {
-        name: _either(branch.entries[name], group, branch.branches[name])
-        for name, group in groups.items()
-        if name in branch.entries
-    }
-    return {**groups, **branch.entries, **both}
+    return {**groups, **branch.entries}
 
 
 def _group(name: str, branch: Branch) -> Callable[[list[str]], LazyGroup]:
     return lambda _rest: LazyGroup(_entries(branch), name=name, help=branch.help)
-
-
-def _either(operation: Entry, group: Entry, branch: Branch) -> Entry:
-    """An operation that is also the beginning of others' names: the next word decides."""
-
-    def load(rest: list[str]) -> Any:
-        known = {*branch.entries, *branch.branches}
-        return (group if rest and rest[0].replace("-", "_") in known else operation).load(rest)
-
-    return Entry(operation.help, load)
 
 
 def _operation(root: Path, module: str, short: str) -> Callable[[list[str]], Any]:
