@@ -114,6 +114,19 @@ def test_seed_can_be_run_again(run: Run, desk: Path) -> None:
     assert run("tickets", "desk", "assign_ticket", "--ticket-id", "tick_1").code == 0
 
 
+def test_a_seed_that_cannot_be_used_is_named(run: Run, desk: Path) -> None:
+    """The line that fails, or the function that is missing; nothing is loaded."""
+    (desk / "seed.py").write_text("from models.ticket import Ticket\n\nTicket.nothing_of_this_name\n")
+    ran = run("db", "seed")
+    assert ran.code == 1
+    assert ran.err.startswith("PULPO101  AttributeError")
+    assert "at    seed.py:3" in ran.err
+    (desk / "seed.py").write_text("")
+    ran = run("db", "seed")
+    assert ran.code == 2
+    assert ran.err.startswith("PULPO804  seed.py does not define `seed`")
+
+
 def test_it_is_quick(desk: Path) -> None:
     """An operation in a process of its own, start-up included: 0.6 s."""
     assert cpu_seconds(desk, "tickets", "desk", "open_ticket", "--title", "x") < 0.6

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,7 +14,6 @@ import typer
 from pulpo.cli import show
 from pulpo.cli.options import AsJson, project_root
 from pulpo.errors import PulpoError
-from pulpo.imports import import_from
 from pulpo.runtime import target
 
 if TYPE_CHECKING:
@@ -74,26 +71,8 @@ def _workload(root: Path, flow: str | None, orders: int, concurrency: str, singl
         at_once = ()
     if not at_once or min(at_once) < 1:
         raise PulpoError("PULPO804", f"--concurrency {concurrency} is no list of numbers", hint="--concurrency 10,50")
-    module = _load(root)
-    if not hasattr(module, "prepare"):
-        raise PulpoError("PULPO804", f"{FILE} does not define `async def prepare(client, n)`")
-    return Workload(flow, module.prepare, orders, at_once, singles)
-
-
-def _load(root: Path) -> ModuleType:
-    if not (root / FILE).is_file():
-        raise PulpoError(
-            "PULPO804",
-            f"the project in {root} has no {FILE}, which makes inputs to measure with",
-            hint=f"write `async def prepare(client, n) -> list[dict]` in {FILE}",
-        )
-    import_from(root)
-    spec = importlib.util.spec_from_file_location("pulpo_bench_of_project", root / FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    prepare = target.load_function(root, FILE, "prepare", "async def prepare(client, n) -> list[dict]")
+    return Workload(flow, prepare, orders, at_once, singles)
 
 
 def _text(measured: Measured) -> str:

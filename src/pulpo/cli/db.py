@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import typer
 
 from pulpo.cli.options import AsJson, Local, project_root
-from pulpo.errors import PulpoError, Source
 from pulpo.runtime import target
 
 app = typer.Typer(
@@ -37,38 +33,21 @@ def seed_project(root: Path) -> None:
     """Commit what the function `seed` of seed.py gathers in `ctx.store`.
 
     Raises:
-        PulpoError: PULPO804, there is no seed.py or it has no `seed`; PULPO802, the project has not been compiled.
+        PulpoError: PULPO804, there is no seed.py or it has no `seed`; PULPO101, it does not import; PULPO802, the
+            project has not been compiled.
     """
-    if not (root / SEED).is_file():
-        raise PulpoError(
-            "PULPO804", f"the project in {root} has no {SEED}", hint=f"write `async def seed(ctx)` in {SEED}"
-        )
     asyncio.run(_seed(root))
 
 
 async def _seed(root: Path) -> None:
     from pulpo.runtime.context import Caller
 
+    function = target.load_function(root, SEED, "seed", "async def seed(ctx)")
     application = target.load_application(root)
-    module = _load(root)
-    if not hasattr(module, "seed"):
-        source = Source(SEED, 1)
-        raise PulpoError("PULPO804", f"{SEED} has no `async def seed(ctx)`", source=source)
     await application.start(execute=False)
     try:
         context = application.context(Caller())
-        await module.seed(context)
+        await function(context)
         await context.commit()
     finally:
         await application.stop()
-
-
-def _load(root: Path) -> ModuleType:
-    """The module, under a name of its own: several projects have a `seed`."""
-    spec = importlib.util.spec_from_file_location(f"pulpo_seed_of_{abs(hash(root))}", root / SEED)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module

@@ -9,6 +9,7 @@ import asyncio
 import importlib
 import json
 import os
+import sys
 import time
 import traceback
 from collections.abc import Callable, Coroutine, Mapping
@@ -324,11 +325,43 @@ def load_application(root: Path) -> Application:
     if not (root / "generated" / "application.py").is_file():
         raise PulpoError("PULPO802", f"the project in {root} has not been compiled", hint="run `pulpo compile`")
     import_from(root)
-    application: Application = _imported(root, lambda: importlib.import_module("generated.application")).application
+    application: Application = imported(root, lambda: importlib.import_module("generated.application")).application
     return application
 
 
-def _imported(root: Path, load: Callable[[], T]) -> T:
+def load_function(root: Path, file: str, function: str, form: str) -> Callable[..., Any]:
+    """A function that a script in a project's root gives to Pulpo. The module has a name that no other project uses.
+
+    Args:
+        root: The project's root.
+        file: The script, `seed.py`.
+        function: The function's name.
+        form: How it is written, for who has not: `async def seed(ctx)`.
+
+    Raises:
+        PulpoError: PULPO804, there is no such file or function; PULPO101, the file does not import.
+    """
+    from importlib.util import module_from_spec, spec_from_file_location  # noqa: PLC0415
+
+    hint = f"write `{form}` in {file}"
+    if not (root / file).is_file():
+        raise PulpoError("PULPO804", f"the project in {root} has no {file}", hint=hint)
+    import_from(root)
+    spec = spec_from_file_location(f"pulpo_{function}_{abs(hash(root))}", root / file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module
+    loader = spec.loader
+    imported(root, lambda: loader.exec_module(module))
+    found: Callable[..., Any] | None = getattr(module, function, None)
+    if found is None:
+        raise PulpoError("PULPO804", f"{file} does not define `{function}`", hint=hint, source=Source(file, 1))
+    return found
+
+
+def imported(root: Path, load: Callable[[], T]) -> T:
+    """What `load` gives, which imports modules of a project. Raises PulpoError PULPO101 with the line that fails."""
     try:
         return load()
     except PulpoError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -145,3 +146,20 @@ def test_what_cannot_be_served_says_why(shop: Path, tmp_path: Path, options: lis
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stdout) == (4, "")
     assert code in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("routes", "said"),
+    [
+        ("\nimport nothing_of_this_name\n", ["PULPO101  ModuleNotFoundError", "routes.py:2"]),
+        ("router = None\n", ["PULPO101  routes.py has no `router`"]),
+    ],
+)
+def test_routes_that_do_not_import_are_named(shop: Path, tmp_path: Path, routes: str, said: list[str]) -> None:
+    """File and line, and no trace."""
+    root = shutil.copytree(shop, tmp_path / "shop")
+    (root / "routes.py").write_text(routes)
+    command = [sys.executable, "-m", "pulpo.runtime.http", "--root", str(root), "--port", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, [text for text in said if text not in done.stderr]) == (4, [])
+    assert "Traceback" not in done.stderr

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 
 from pulpo.errors import PulpoError
 from pulpo.runtime.http.guard import is_loopback
-from pulpo.runtime.target import load_application
+from pulpo.runtime.target import imported, load_application
 
 DRAIN = 5
 """Seconds that requests in flight have to finish after SIGTERM; the rest of ten goes to stopping the engine."""
@@ -116,7 +116,7 @@ def load_app(root: Path) -> FastAPI:
     load_application(root)
     if not (root / "generated" / "api" / "app.py").is_file():
         raise PulpoError("PULPO802", f"the project in {root} has no compiled API", hint="run `pulpo compile`")
-    app: FastAPI = importlib.import_module("generated.api.app").app
+    app: FastAPI = imported(root, lambda: importlib.import_module("generated.api.app")).app
     return app
 
 
