@@ -15,14 +15,16 @@ import pydantic_core
 from pydantic import ValidationError
 
 from pulpo.errors import FieldError, NotFound, PulpoError
-from pulpo.model.conditions import All, Compare, Condition
+from pulpo.model.conditions import Compare, Condition
 from pulpo.model.model import Model, now
 from pulpo.runtime import shapes
 from pulpo.runtime.bodies import STAMPS, Closed, invalid, merge, parse_object
 from pulpo.runtime.context import Caller
+from pulpo.runtime.expansion import Views
+from pulpo.runtime.filters import Fields
 from pulpo.runtime.keys import Answer, Key
-from pulpo.runtime.listing import Listing, parse
-from pulpo.runtime.references import References, ids_of
+from pulpo.runtime.listing import parse
+from pulpo.runtime.references import References, with_ids
 from pulpo.spec import Json, ModelSpec
 from pulpo.store.port import (
     Batch,
@@ -65,11 +67,12 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A page as one JSON array; `total` only where it was asked for, `next` the query string of the next page."""
+    """A page as one JSON array; `total` where it was asked for, `next` and `first` query strings of other pages."""
 
     body: bytes
     total: int | None
     next: str | None
+    first: str | None
 
 
 class Documents:
@@ -80,8 +83,8 @@ class Documents:
         self._application = application
         self._cls: type[Model] = spec.cls  # type: ignore[assignment]  # a ModelSpec's class is a Model
         self._references = References(application.spec, spec)
-        self._fields = {field.name: field for field in spec.fields}
-        self._models = {model.name: model for model in application.spec.models}
+        self.fields = Fields.of(spec.fields)
+        self._views = Views(application.spec, spec)
         self._on_create = Closed.of(spec.fields, STAMPS)
         self._on_change = Closed.of(spec.fields, STAMPS | {"id"})
         self._kept = tuple(name for name in self._cls.model_fields if name in self._on_change.names)
@@ -103,37 +106,35 @@ class Documents:
             raise NotFound(self.spec.name, id)
         return found
 
+    async def view_json(self, id: str, fields: str | None, expand: str | None) -> tuple[bytes, int]:
+        """As `get_json`, of the document what is asked for. Raises NotFound and PulpoError PULPO603."""
+        view = self._views.view(fields, expand)
+        found, version = await self.get_json(id)
+        if view is None:
+            return found, version
+        return pydantic_core.to_json((await view.of(self._store, (found,)))[0]), version
+
     async def list_json(self, parameters: Iterable[tuple[str, str]]) -> Listed:
         """A page of documents, as query parameters ask for it. Raises PulpoError PULPO603."""
-        listing = parse(parameters, self._fields, page_limit=self._application.settings.api.page_limit)
-        where = await self._with_ids(listing)
-        query = Query(self.spec.collection, where, listing.sort, listing.limit, listing.cursor)
-        page: JsonPage = await self._store.query_json(query)
+        listing = parse(parameters, self.fields, page_limit=self._application.settings.api.page_limit)
+        view = self._views.view(listing.fields, listing.expand)
+        where = await self.resolved(listing.where)
+        query = Query(self.spec.collection, where, listing.sort, listing.limit, listing.cursor, listing.offset)
+        if view is None:
+            whole: JsonPage = await self._store.query_json(query)
+            body, cursor = whole.body, whole.cursor
+        else:
+            page = await self._store.query(query)
+            shown = await view.of(self._store, (record.json for record in page.records))
+            body, cursor = pydantic_core.to_json(shown), page.cursor
         total = await self._store.count(self.spec.collection, where) if listing.count else None
-        return Listed(page.body, total, None if page.cursor is None else listing.next_query(page.cursor))
+        return Listed(body, total, None if cursor is None else listing.next_query(cursor), listing.first_query())
 
-    async def _with_ids(self, listing: Listing) -> Condition | None:
-        """The listing's filter, with ids where a reference was given as a key."""
-        where = listing.where
-        parts = where.parts if isinstance(where, All) else (where,) if where is not None else ()
-        resolved: list[Condition] = []
-        for part in parts:
-            target = self._target(part)
-            if target is not None and isinstance(part, Compare):
-                values = part.value if part.operator == "in" else (part.value,)
-                ids = await ids_of(self._store, target, set(values))
-                found = tuple(ids.get(value, value) for value in values)
-                resolved.append(Compare(part.field, part.operator, found if part.operator == "in" else found[0]))
-            else:
-                resolved.append(part)
-        return where if not resolved else resolved[0] if len(resolved) == 1 else All(tuple(resolved))
-
-    def _target(self, part: Condition) -> ModelSpec | None:
-        field = self._fields.get(part.field) if isinstance(part, Compare) else None
-        if field is None or field.kind != "ref" or field.within is not None:
+    async def resolved(self, where: Condition | None) -> Condition | None:
+        """A filter with ids where references were given as keys."""
+        if where is None:
             return None
-        target = self._models.get(field.target or "")
-        return target if target is not None and target.key is not None else None
+        return await with_ids(self._store, self._application.spec, self.fields, where)
 
     # writing
 

@@ -1,46 +1,42 @@
-"""A list's query parameters: which documents, in which order, from where."""
+"""A list's query parameters: which documents, in which order, from where, and what of them."""
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
-from typing import Any
 from urllib.parse import urlencode
 
-from pydantic import AwareDatetime, TypeAdapter, ValidationError
-
-from pulpo.errors import Nearest, PulpoError
-from pulpo.model.conditions import All, Compare, Condition
-from pulpo.model.model import to_millisecond
+from pulpo.errors import PulpoError
+from pulpo.model.conditions import Condition
+from pulpo.runtime.filters import Fields, boolean, read
 from pulpo.spec import FieldSpec
 
-FILTERED = frozenset({"string", "integer", "number", "boolean", "money", "datetime", "date", "enum", "ref"})
-"""Kinds of fields that a list can be filtered and sorted by."""
 PAGE = 50
 """Documents on a page when nothing else is asked for."""
-CONTROLS = ("limit", "cursor", "sort", "count")
+DEEPEST = 100_000
+"""The greatest `offset`: further on, cursors cost no more than at the beginning."""
+SORTED = "-created_at"
+"""The order when none is asked for."""
+CONTROLS = ("limit", "cursor", "offset", "sort", "count", "q", "fields", "expand")
+_FIXED = ("limit", "cursor", "count")
 RUN_STATES = (
     "queued", "running", "waiting", "stopped", "completed", "failed", "cancelling", "cancelled", "compensating",
     "compensated",
 )  # fmt: skip
-RUN_FIELDS: Mapping[str, FieldSpec] = {
-    "state": FieldSpec("state", "enum", values=RUN_STATES),
-    "name": FieldSpec("name", "string"),
-    "kind": FieldSpec("kind", "enum", values=("flow", "operation")),
-    "live": FieldSpec("live", "string"),
-}
+RUN_FIELDS = Fields.of(
+    (
+        FieldSpec("state", "enum", values=RUN_STATES),
+        FieldSpec("name", "string"),
+        FieldSpec("kind", "enum", values=("flow", "operation")),
+        FieldSpec("live", "string"),
+    )
+)
 """What the list of runs can be filtered by."""
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
-_moment = TypeAdapter(AwareDatetime)
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a list request asks for. `given` are the parameters as they came."""
+    """What a list request asks for. `fields` and `expand` are as they came, `given` are all the parameters."""
 
     where: Condition | None
     sort: tuple[tuple[str, bool], ...]
@@ -48,147 +44,67 @@ class Listing:
     cursor: str | None
     count: bool
     given: tuple[tuple[str, str], ...]
+    offset: int = 0
+    fields: str | None = None
+    expand: str | None = None
 
     def next_query(self, cursor: str) -> str:
         """The query string of the next page: the same, from this cursor on."""
-        return urlencode([(name, value) for name, value in self.given if name != "cursor"] + [("cursor", cursor)])
+        return urlencode([*self._elsewhere(), ("cursor", cursor)])
+
+    def first_query(self) -> str | None:
+        """The query string of the first page; None where this is it."""
+        return urlencode(self._elsewhere()) if self.cursor is not None or self.offset else None
+
+    def _elsewhere(self) -> list[tuple[str, str]]:
+        return [(name, value) for name, value in self.given if name not in ("cursor", "offset")]
 
 
 def parse(
-    parameters: Iterable[tuple[str, str]],
-    fields: Mapping[str, FieldSpec],
-    *,
-    page_limit: int,
-    sort: str | None = "-created_at",
+    parameters: Iterable[tuple[str, str]], fields: Fields, *, page_limit: int, sort: str | None = SORTED
 ) -> Listing:
-    """Read a list's parameters. A filter given twice means one of its values.
+    """Read a list's parameters.
 
     Args:
         parameters: Names and values, decoded, in the order given.
         fields: What can be filtered and sorted by.
         page_limit: The greatest `limit`.
-        sort: The order when none is given; None where the order is not the caller's to choose.
+        sort: The order when none is given; None where the order, and what of the documents, is not the caller's choice.
     Raises:
         PulpoError: PULPO603, a parameter is unknown or its value is not one of its field.
     """
     given = tuple(parameters)
-    controls: dict[str, str] = {}
-    filters: dict[str, list[Any]] = {}
-    for name, value in given:
-        if name in CONTROLS and not (name == "sort" and sort is None):
-            if name in controls:
-                raise PulpoError("PULPO603", f'the parameter "{name}" is given twice')
-            controls[name] = value
-        elif (field := fields.get(name)) is not None and field.kind in FILTERED:
-            filters.setdefault(name, []).append(value_of(field, value))
-        else:
-            raise _unknown(name, fields, sortable=sort is not None)
-    conditions = [
-        Compare(name, "eq", values[0]) if len(values) == 1 else Compare(name, "in", tuple(values))
-        for name, values in filters.items()
-    ]
-    where = None if not conditions else conditions[0] if len(conditions) == 1 else All(tuple(conditions))
-    order = controls.get("sort", sort)
+    asked = read(given, fields, CONTROLS if sort is not None else _FIXED)
+    controls = asked.controls
+    cursor, offset = controls.get("cursor") or None, controls.get("offset")
+    if cursor is not None and offset is not None:
+        raise PulpoError("PULPO603", '"cursor" and "offset" do not go together', hint="a cursor says where to begin")
     return Listing(
-        where,
-        _order(order, fields) if order else (),
-        _limit(controls.get("limit"), page_limit),
-        controls.get("cursor") or None,
-        _boolean("count", controls.get("count", "false")),
+        asked.where,
+        order(controls.get("sort", sort), fields),
+        _number("limit", controls.get("limit", str(min(PAGE, page_limit))), 1, page_limit),
+        cursor,
+        boolean("count", controls.get("count", "false")),
         given,
+        _number("offset", offset or "0", 0, DEEPEST),
+        controls.get("fields"),
+        controls.get("expand"),
     )
 
 
-def value_of(field: FieldSpec, text: str) -> Any:
-    """A filter's value as a Python value of the field's type. Raises PulpoError PULPO603."""
-    if field.kind == "boolean":
-        return _boolean(field.name, text)
-    if field.kind == "enum":
-        return _one_of(field, text)
-    read = _READERS.get(field.kind)
-    if read is None:
-        return text
-    try:
-        return read(text)
-    except (ValueError, InvalidOperation, ValidationError):
-        raise PulpoError("PULPO603", f'"{field.name}" filters by {_article(field.kind)}') from None
+def order(text: str | None, fields: Fields) -> tuple[tuple[str, bool], ...]:
+    """`-created_at,sku` as paths, each with whether it goes downwards. Raises PulpoError PULPO603."""
+    found: dict[str, bool] = {}
+    for part in text.split(",") if text else ():
+        path = part.removeprefix("-")
+        fields.named(path, fields.sortable, "the list cannot be sorted by that")
+        if path in found:
+            raise PulpoError("PULPO603", f'"sort" names {path} twice')
+        found[path] = part.startswith("-")
+    return tuple(found.items())
 
 
-def _integer(text: str) -> int:
-    if not _INTEGER.fullmatch(text):
-        raise ValueError
+def _number(name: str, text: str, least: int, greatest: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= greatest):
+        raise PulpoError("PULPO603", f'"{name}" is a number from {least} to {greatest}')
     return int(text)
-
-
-def _number(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError
-    return number
-
-
-def _amount(text: str) -> Decimal:
-    amount = Decimal(text)
-    if not amount.is_finite():
-        raise ValueError
-    return amount
-
-
-def _time(text: str) -> datetime:
-    return to_millisecond(_moment.validate_python(text))
-
-
-_READERS: Mapping[str, Callable[[str], Any]] = {
-    "integer": _integer,
-    "number": _number,
-    "money": _amount,
-    "datetime": _time,
-    "date": date.fromisoformat,
-}
-
-
-def _one_of(field: FieldSpec, text: str) -> Any:
-    for value in field.values:
-        if str(value) == text:
-            return value
-    known = tuple(str(value) for value in field.values)
-    raise PulpoError("PULPO603", f'"{field.name}" is one of {", ".join(known)}', hint=Nearest(known).to(text))
-
-
-def _order(text: str, fields: Mapping[str, FieldSpec]) -> tuple[tuple[str, bool], ...]:
-    order = []
-    for part in text.split(","):
-        name = part.removeprefix("-")
-        field = fields.get(name)
-        if field is None or field.kind not in FILTERED:
-            known = tuple(known for known, spec in fields.items() if spec.kind in FILTERED)
-            raise PulpoError("PULPO603", "the list cannot be sorted by that", hint=Nearest(known).to(name))
-        order.append((name, part.startswith("-")))
-    return tuple(order)
-
-
-def _limit(text: str | None, greatest: int) -> int:
-    if text is None:
-        return min(PAGE, greatest)
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= greatest):
-        raise PulpoError("PULPO603", f'"limit" is a number from 1 to {greatest}')
-    return int(text)
-
-
-def _boolean(name: str, text: str) -> bool:
-    if text not in ("true", "false"):
-        raise PulpoError("PULPO603", f'"{name}" is true or false')
-    return text == "true"
-
-
-def _unknown(name: str, fields: Mapping[str, FieldSpec], *, sortable: bool) -> PulpoError:
-    filters = tuple(known for known, field in fields.items() if field.kind in FILTERED)
-    controls = CONTROLS if sortable else tuple(each for each in CONTROLS if each != "sort")
-    known = (*filters, *controls)
-    hint = Nearest(known).to(name) or "known are: " + ", ".join(known)
-    return PulpoError("PULPO603", "a query parameter is not known here", hint=hint)
-
-
-def _article(kind: str) -> str:
-    words = {"money": "an amount", "datetime": "a time with its zone, such as 2025-10-30T09:15:00Z", "date": "a date"}
-    return words.get(kind) or ("an " if kind[0] in "aeiou" else "a ") + kind

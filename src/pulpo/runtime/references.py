@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pulpo.errors import FieldError, PulpoError
 from pulpo.model.conditions import All, Compare, Condition, Not
 from pulpo.model.model import Model
+from pulpo.runtime.filters import Fields
 from pulpo.runtime.shapes import pointer
 from pulpo.spec import AppSpec, FieldSpec, ModelSpec
 from pulpo.store.port import Query, Store
@@ -196,6 +197,29 @@ async def ids_of(store: Store, target: ModelSpec, values: set[str]) -> dict[str,
         for record in page.records:
             found[pydantic_core.from_json(record.json)[target.key]] = record.id
     return found
+
+
+async def with_ids(store: Store, app: AppSpec, fields: Fields, where: Condition) -> Condition:
+    """A condition with ids in place of keys, wherever it compares a reference to a document that has a key."""
+    match where:
+        case Compare(path, operator, value) if (target := _with_key(app, fields, path)) is not None:
+            values = value if isinstance(value, tuple) else (value,)
+            ids = await ids_of(store, target, set(values))
+            found = tuple(ids.get(each, each) for each in values)
+            return Compare(path, operator, found if isinstance(value, tuple) else found[0])
+        case All(parts):
+            return All(tuple([await with_ids(store, app, fields, part) for part in parts]))
+        case Not(part):
+            return Not(await with_ids(store, app, fields, part))
+    return where
+
+
+def _with_key(app: AppSpec, fields: Fields, path: str) -> ModelSpec | None:
+    """The model that a field refers to, if its documents have a key."""
+    leaf = fields.leaves.get(path)
+    if leaf is None or leaf.spec.kind != "ref" or leaf.within is not None:
+        return None
+    return next((model for model in app.models if model.name == leaf.spec.target and model.key is not None), None)
 
 
 def _places(document: Model, path: tuple[str, ...]) -> Iterator[_Place]:

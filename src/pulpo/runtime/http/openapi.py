@@ -7,10 +7,12 @@ from typing import Any
 
 from pulpo import __version__, names
 from pulpo.errors import CODES
+from pulpo.runtime.expansion import expandables
+from pulpo.runtime.filters import CLAUSES, Fields, Leaf
 from pulpo.runtime.http.schemas import Schemas, ref
-from pulpo.runtime.listing import FILTERED, PAGE, RUN_FIELDS
+from pulpo.runtime.listing import DEEPEST, PAGE, RUN_FIELDS, SORTED
 from pulpo.settings import Settings
-from pulpo.spec import AppSpec, FieldSpec, FlowPlan, Json, ModelSpec, OperationSpec
+from pulpo.spec import AppSpec, FlowPlan, Json, ModelSpec, OperationSpec
 
 _JSON = "application/json"
 _READ = ("PULPO404", "PULPO606")
@@ -28,7 +30,7 @@ def openapi(app: AppSpec, plans: Mapping[str, FlowPlan], settings: Settings) -> 
     schemas = Schemas(app, plans)
     paths: dict[str, Json] = {}
     for model in app.models:
-        paths.update(_model_paths(model, settings))
+        paths.update(_model_paths(app, model, settings))
     for operation in app.operations:
         paths[operation.path] = {"post": _operation(operation, schemas)}
     for name, plan in sorted(plans.items()):
@@ -43,6 +45,7 @@ def openapi(app: AppSpec, plans: Mapping[str, FlowPlan], settings: Settings) -> 
         "paths": paths,
         "components": {
             "schemas": schemas.components(),
+            "parameters": _parameters(app),
             "headers": _headers(),
         },
     }
@@ -57,7 +60,7 @@ def _tags(app: AppSpec) -> list[str]:
 # models
 
 
-def _model_paths(model: ModelSpec, settings: Settings) -> dict[str, Json]:
+def _model_paths(app: AppSpec, model: ModelSpec, settings: Settings) -> dict[str, Json]:
     one, many = names.snake(model.name), model.collection
     words = {"one": one.replace("_", " "), "many": many.replace("_", " ")}
     named = {
@@ -65,9 +68,9 @@ def _model_paths(model: ModelSpec, settings: Settings) -> dict[str, Json]:
         "patch": f"patch_{one}", "delete": f"delete_{one}",
     }  # fmt: skip
     served: dict[str, tuple[str, str, dict[str, Json]]] = {
-        "list": ("", "get", _list(model, settings)),
+        "list": ("", "get", _list(app, model, settings)),
         "create": ("", "post", _create(model)),
-        "get": ("/{id}", "get", _get(model)),
+        "get": ("/{id}", "get", _get(app, model)),
         "replace": ("/{id}", "put", _change(model, "Replace", _JSON)),
         "patch": ("/{id}", "patch", _change(model, "Patch", "application/merge-patch+json")),
         "delete": ("/{id}", "delete", _delete(model)),
@@ -88,40 +91,94 @@ def _id(model: ModelSpec) -> Json:
     return {"name": "id", "in": "path", "required": True, "description": what, "schema": {"type": "string"}}
 
 
-def _list(model: ModelSpec, settings: Settings) -> dict[str, Json]:
-    filters = [_filter(field) for field in model.fields if field.kind in FILTERED]
-    sortable = [field.name for field in model.fields if field.kind in FILTERED]
-    order = {
-        "type": "string",
-        "default": "-created_at",
-        "description": f"Of {', '.join(sortable)}; `-` for descending.",
-    }
-    page = {"type": "array", "items": ref(model.name)}
+def _list(app: AppSpec, model: ModelSpec, settings: Settings) -> dict[str, Json]:
+    one = ref(model.name)
+    page = {"type": "array", "items": {"anyOf": [one, ref(f"{model.name}View")]}}
+    offset = {"type": "integer", "minimum": 0, "maximum": DEEPEST, "default": 0, "description": "Not with `cursor`."}
+    parameters = [*_filters(model), _sort(model), *_paging(settings), _query("offset", offset), *_view(app, model)]
     return {
-        "parameters": [*filters, _query("sort", order), *_paging(settings)],
+        "parameters": parameters,
         "responses": _responses({200: page}, (*_ASK,), headers=("Link", "X-Total-Count")),
     }
 
 
-def _filter(field: FieldSpec) -> Json:
-    types: dict[str, Json] = {
-        "integer": {"type": "integer"},
+def _sort(model: ModelSpec) -> Json:
+    words = f"Of {', '.join(Fields.of(model.fields).sortable)}; `-` for descending."
+    return _query("sort", {"type": "string", "default": SORTED, "description": words})
+
+
+def _view(app: AppSpec, model: ModelSpec) -> list[Json]:
+    """What of a document is asked for."""
+    found = [_names("fields", [field.name for field in model.fields], "Only these fields, and the `id`.")]
+    names = [each.name for each in expandables(app, model)]
+    return [*found, _names("expand", names, "References to put the documents of.")] if names else found
+
+
+def _names(name: str, values: list[str], description: str) -> Json:
+    items = {"type": "array", "items": {"enum": values}, "minItems": 1}
+    return {
+        "name": name, "in": "query", "description": description, "style": "form", "explode": False, "schema": items,
+    }  # fmt: skip
+
+
+# filters
+
+_MEANING = {
+    "eq": "this; given twice, one of these", "ne": "not this", "in": "one of these", "nin": "none of these",
+    "gt": "greater", "gte": "this or greater", "lt": "less", "lte": "this or less", "contains": "text with this in it",
+    "startswith": "text that begins with this",
+}  # fmt: skip
+
+
+def _filters(model: ModelSpec) -> list[Json]:
+    """References to a model's filters, and `q`."""
+    found = [{"$ref": f"#/components/parameters/{name}"} for name in _filters_of(model)]
+    searched = Fields.of(model.fields).searched
+    words = f"A text, in {', '.join(searched)}, whatever its case. A request has at most {CLAUSES} filters."
+    return [*found, {**_query("q", {"type": "string"}), "description": words}]
+
+
+def _parameters(app: AppSpec) -> dict[str, Json]:
+    return {name: each for model in app.models if "list" in model.api for name, each in _filters_of(model).items()}
+
+
+def _filters_of(model: ModelSpec) -> dict[str, Json]:
+    """Component -> parameter, of every filter that a model's lists have."""
+    found = {}
+    for path, leaf in Fields.of(model.fields).leaves.items():
+        for operator in leaf.operators:
+            suffix = "" if operator == "eq" else f".{operator}"
+            found[f"{model.name}.{path}{suffix}"] = _filter(leaf, operator)
+    return found
+
+
+def _filter(leaf: Leaf, operator: str) -> Json:
+    several = operator in ("eq", "in", "nin")
+    items = _value(leaf)
+    schema: Json = {"type": "array", "items": items} if several else items
+    if operator in ("in", "nin"):
+        schema = {**schema, "minItems": 1}
+    return {
+        "name": leaf.path if operator == "eq" else f"{leaf.path}[{operator}]",
+        "in": "query",
+        "description": f"{leaf.path}: {_MEANING[operator]}.",
+        "explode": operator not in ("in", "nin"),
+        "style": "form",
+        "schema": schema,
+    }
+
+
+def _value(leaf: Leaf) -> dict[str, Json]:
+    types: dict[str, dict[str, Json]] = {
+        "integer": {"type": "integer", "minimum": -(10**18) + 1, "maximum": 10**18 - 1},
         "number": {"type": "number"},
         "money": {"type": "number"},
         "boolean": {"type": "boolean"},
         "datetime": {"type": "string", "format": "date-time"},
         "date": {"type": "string", "format": "date"},
-        "enum": {"enum": list(field.values)},
+        "enum": {"enum": list(leaf.spec.values)},
     }
-    items = types.get(field.kind, {"type": "string"})
-    return {
-        "name": field.name,
-        "in": "query",
-        "description": f"Only those whose {field.name} is this; given twice, one of these.",
-        "explode": True,
-        "style": "form",
-        "schema": {"type": "array", "items": items},
-    }
+    return types.get(leaf.spec.kind, {"type": "string"})
 
 
 def _paging(settings: Settings) -> list[Json]:
@@ -142,6 +199,7 @@ def _header(name: str, description: str) -> Json:
 
 
 _KEY = _header("Idempotency-Key", "Asked again with the same key and body, the first answer is given again.")
+_IF_NONE_MATCH = _header("If-None-Match", "304 if the document is at this version: its ETag. Not with `expand`.")
 _IF_MATCH = _header("If-Match", "Only if the document is at this version: its ETag.")
 
 
@@ -154,8 +212,14 @@ def _create(model: ModelSpec) -> dict[str, Json]:
     }
 
 
-def _get(model: ModelSpec) -> dict[str, Json]:
-    return {"responses": _responses({200: ref(model.name)}, (*_ASK, *_READ), headers=("ETag",))}
+def _get(app: AppSpec, model: ModelSpec) -> dict[str, Json]:
+    one = {"anyOf": [ref(model.name), ref(f"{model.name}View")]}
+    responses = _responses({200: one}, (*_ASK, *_READ), headers=("ETag",))
+    responses["304"] = {
+        "description": "The client has this version",
+        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in ("ETag", "X-Request-ID")},
+    }
+    return {"parameters": [*_view(app, model), _IF_NONE_MATCH], "responses": responses}
 
 
 def _change(model: ModelSpec, kind: str, media: str) -> dict[str, Json]:
@@ -229,7 +293,7 @@ def _run_paths(settings: Settings) -> dict[str, Json]:
                 "operationId": "list_runs",
                 "summary": "List runs, the newest first",
                 "tags": ["runs"],
-                "parameters": [*(_filter(field) for field in RUN_FIELDS.values()), *_paging(settings)],
+                "parameters": [*_run_filters(), *_paging(settings)],
                 "responses": _responses(
                     {200: {"type": "array", "items": run}}, _ASK, headers=("Link", "X-Total-Count")
                 ),
@@ -259,6 +323,10 @@ def _run_paths(settings: Settings) -> dict[str, Json]:
             },
         }
     return paths
+
+
+def _run_filters() -> list[Json]:
+    return [_filter(leaf, operator) for leaf in RUN_FIELDS.leaves.values() for operator in leaf.operators]
 
 
 def _system_paths() -> dict[str, Json]:

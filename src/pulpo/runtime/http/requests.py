@@ -6,7 +6,7 @@ import re
 
 from fastapi import Request
 
-from pulpo.errors import PulpoError
+from pulpo.errors import Nearest, PulpoError
 from pulpo.runtime.context import Caller
 
 _JSON = re.compile(r"application/(?:json|[a-z0-9!#$&^_.+-]+\+json)(?:\s*;.*)?", re.IGNORECASE)
@@ -35,6 +35,28 @@ def versions(request: Request) -> frozenset[int] | None:
         return None
     tags = (_TAG.fullmatch(tag.strip()) for tag in given.split(","))
     return frozenset(int(tag[1]) for tag in tags if tag is not None)
+
+
+def has_version(request: Request, version: int) -> bool:
+    """Whether `If-None-Match` names this version, strongly or weakly, or is `*`."""
+    given = request.headers.get("if-none-match")
+    if given is None:
+        return False
+    if given.strip() == "*":
+        return True
+    tags = (_TAG.fullmatch(tag.strip().removeprefix("W/")) for tag in given.split(","))
+    return any(tag is not None and int(tag[1]) == version for tag in tags)
+
+
+def view(request: Request) -> tuple[str | None, str | None]:
+    """`fields` and `expand`, the only parameters that reading one document takes (PULPO603)."""
+    found: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name not in ("fields", "expand") or name in found:
+            hint = Nearest(("fields", "expand")).to(name) or "known are: fields, expand"
+            raise PulpoError("PULPO603", "a query parameter is not known here, or given twice", hint=hint)
+        found[name] = value
+    return found.get("fields"), found.get("expand")
 
 
 def idempotency_key(request: Request) -> str | None:

@@ -20,13 +20,19 @@ class ModelRoutes:
         self._documents = Documents(application, self._spec)
 
     async def list(self, request: Request) -> Response:
-        """A page, as a JSON array; `Link` leads to the next one."""
+        """A page, as a JSON array; `Link` leads to the next one and to the first."""
         found = await self._documents.list_json(request.query_params.multi_items())
         headers = {}
         if found.total is not None:
             headers["X-Total-Count"] = str(found.total)
-        if found.next is not None:
-            headers["Link"] = f'<{request.scope.get("root_path", "")}{self._spec.path}?{found.next}>; rel="next"'
+        links = {"next": found.next, "first": found.first}
+        if any(query is not None for query in links.values()):
+            address = request.scope.get("root_path", "") + self._spec.path
+            headers["Link"] = ", ".join(
+                f'<{address}{f"?{query}" if query else ""}>; rel="{relation}"'
+                for relation, query in links.items()
+                if query is not None
+            )
         return Response(found.body, headers=headers, media_type=JSON)
 
     async def create(self, request: Request) -> Response:
@@ -42,10 +48,19 @@ class ModelRoutes:
         return response
 
     async def get(self, request: Request, id: str) -> Response:
-        """The document with this id or key."""
-        requests.no_parameters(request)
-        body, version = await self._documents.get_json(id)
-        return Response(body, headers={"ETag": f'"{version}"'}, media_type=JSON)
+        """The document with this id or key; 304 where the client has this version, unless it expands."""
+        expand = None
+        if request.scope["query_string"]:
+            fields, expand = requests.view(request)
+            body, version = await self._documents.view_json(id, fields, expand)
+        else:
+            body, version = await self._documents.get_json(id)
+        if expand is not None:
+            return Response(body, media_type=JSON)
+        headers = {"ETag": f'"{version}"'}
+        if requests.has_version(request, version):
+            return Response(status_code=304, headers=headers)
+        return Response(body, headers=headers, media_type=JSON)
 
     async def replace(self, request: Request, id: str) -> Response:
         """The document, all that a client may write replaced."""

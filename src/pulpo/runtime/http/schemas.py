@@ -10,6 +10,7 @@ from pydantic.json_schema import JsonSchemaMode
 
 from pulpo.errors import CODES
 from pulpo.runtime.bodies import STAMPS
+from pulpo.runtime.expansion import expandables
 from pulpo.runtime.listing import RUN_STATES
 from pulpo.runtime.metadata import clean
 from pulpo.runtime.shapes import flow_input
@@ -64,6 +65,8 @@ class Schemas:
             if not model.api:
                 continue
             found[model.name] = self._whole(model, "serialization")
+            if "list" in model.api or "get" in model.api:
+                found[f"{model.name}View"] = _view(self._app, model, found[model.name])
             if any(action in model.api for action in ("create", "replace", "patch")):
                 found.update(_writable(model, self._whole(model, "validation")))
         for name in sorted(self._plans):
@@ -75,6 +78,26 @@ class Schemas:
         schema = self._found[model.name, mode]
         name = schema.get("$ref", "").removeprefix(_PREFIX)
         return self._defs[name] if name else schema
+
+
+def _view(app: AppSpec, model: ModelSpec, whole: Mapping[str, Json]) -> dict[str, Json]:
+    """A document in part, or with references expanded: the `id` is always there."""
+    properties = dict(whole["properties"])
+    for each in expandables(app, model):
+        if len(each.path) > 1:  # what is embedded has more in it than its own schema says
+            properties[each.path[0]] = {"description": f"With `{each.name}`, where it is expanded."}
+        else:
+            one = ref(each.target.name)
+            lists = properties[each.path[0]].get("type") == "array"
+            properties[each.under] = {"type": "array", "items": one} if lists else {"anyOf": [one, {"type": "null"}]}
+    title = f"{model.name}View"
+    return {
+        "type": "object",
+        "title": title,
+        "properties": properties,
+        "required": ["id"],
+        "additionalProperties": False,
+    }
 
 
 def _writable(model: ModelSpec, whole: Mapping[str, Json]) -> dict[str, Json]:
