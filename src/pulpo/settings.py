@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from pulpo.errors import PulpoError
 
@@ -53,13 +53,20 @@ class EngineSettings(Section):
 
 
 class ApiSettings(Section):
-    """`[api]`: `body_limit` in bytes, `page_limit` in documents."""
+    """`[api]`: `body_limit` in bytes, `page_limit` in documents.
+
+    `concurrency` bounds the requests that one process works on at once, `queue` those that wait for it; whoever comes
+    then is told to come back (503). Event streams do not count. `access_log`: a line for every request.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8000
     hosts: tuple[str, ...] = ()
     body_limit: int = 1_048_576
     page_limit: int = 100
+    concurrency: int = Field(default=200, ge=1)
+    queue: int = Field(default=1000, ge=0)
+    access_log: bool = True
 
 
 class UiSettings(Section):
@@ -125,6 +132,13 @@ def load(root: Path, environ: Mapping[str, str] = os.environ) -> Settings:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise PulpoError("PULPO105", f"{FILE} or the environment: {place}: {first['msg']}") from None
+
+
+def state_folder(root: Path) -> Path:
+    """The project's `.pulpo/`, made where it is not there; its data and logs are its user's alone."""
+    folder = root / STATE
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
 
 
 def service_variable(service: str, key: str) -> str:

@@ -75,6 +75,14 @@ def test_an_edit_of_the_project_is_always_seen(tmp_path: Path) -> None:
     assert "generated/flows/notes.py" in compile_project(root).written
 
 
+def test_what_an_editor_leaves_lying_about_does_not_count(tmp_path: Path) -> None:
+    """A lock that leads nowhere, as Emacs makes it beside an open file, is no file of the project."""
+    root = compiled("notes", tmp_path)
+    (root / "operations" / ".#desk.py").symlink_to("somebody@some-machine.1234")
+    result = compile_project(root)
+    assert (result.written, result.removed) == ((), ())
+
+
 def test_a_project_that_does_not_import_or_plan_writes_nothing(tmp_path: Path) -> None:
     """Any finding is fatal, and what was generated before stays as it was."""
     root = compiled("notes", tmp_path)

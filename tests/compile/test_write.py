@@ -203,6 +203,11 @@ class TestWriting:
             os.umask(mask)
         assert (tmp_path / ONE.path).stat().st_mode & 0o777 == 0o644
 
+    def test_what_the_project_keeps_is_its_users_alone(self, tmp_path: Path) -> None:
+        """The folder that data and logs will lie in is closed to others, whoever makes it first."""
+        apply(tmp_path, [ONE], {})
+        assert (tmp_path / ".pulpo").stat().st_mode & 0o777 == 0o700
+
 
 class TestOverriding:
     def test_a_file_of_the_same_name_wins(self, tmp_path: Path) -> None:

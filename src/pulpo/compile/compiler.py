@@ -80,7 +80,7 @@ def stable_settings(root: Path) -> Settings:
     """
     settings = configuration.load(root, {})
     file = root / configuration.FILE
-    named = file.exists() and tomllib.loads(file.read_text()).get("project", {}).get("name")
+    named = file.exists() and tomllib.loads(file.read_text(encoding="utf-8")).get("project", {}).get("name")
     if named:
         return settings
     return settings.model_copy(update={"project": settings.project.model_copy(update={"name": UNNAMED})})

@@ -99,5 +99,7 @@ def _sources(root: Path) -> Iterator[Path]:
         ]
         taken = here.relative_to(root).parts[:1] == (OVERRIDES,)
         for name in files:
+            if name.startswith("."):  # an editor's, such as the lock `.#order.py` that leads nowhere
+                continue
             if (taken or Path(name).suffix in _READ) and not (top and name in _WRITTEN):
                 yield here / name

@@ -269,7 +269,10 @@ class _Work:
 
     def write(self, write: list[Artifact], remove: list[str], inputs: str) -> bool:
         """Write, delete, and note it; the lock comes last. Returns whether the lock changed."""
+        from pulpo.settings import state_folder  # noqa: PLC0415 - where nothing has changed it is not needed
+
         root, files = self.root, self.new_lock.files
+        state_folder(root)
         if write or remove:
             # until all is done a file may be the old or the new one, and neither is anybody's edit
             paths = self.known.keys() | files.keys()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pulpo.errors import PulpoError
 from pulpo.services.plan import API, UI, ServicePlan
-from pulpo.settings import STATE
+from pulpo.settings import STATE, state_folder
 
 _FILE = f"{STATE}/run.json"
 _LOCK = f"{STATE}/up.lock"
@@ -79,10 +79,7 @@ def lock(root: Path) -> Iterator[None]:
     Raises:
         PulpoError: PULPO703, another one is at work and does not finish.
     """
-    state = root / STATE
-    if not state.exists():
-        state.mkdir(parents=True)
-        state.chmod(0o700)  # the data and logs of a project are its user's
+    state_folder(root)
     with (root / _LOCK).open("w") as file:
         deadline = time.monotonic() + _LOCK_PATIENCE
         while True:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pulpo.settings import STATE, Settings
+from pulpo.settings import STATE, Settings, state_folder
 
 SEED = "seed.py"
 
@@ -18,6 +18,7 @@ def is_due(root: Path, settings: Settings) -> bool:
 
 def done(root: Path, settings: Settings) -> None:
     """Remember that the database has been given the sample data."""
+    state_folder(root)
     marker = _marker(root, settings)
     marker.parent.mkdir(parents=True, exist_ok=True)
     marker.touch()

@@ -46,7 +46,7 @@ def make_ours(path: Path) -> None:
     """
     require_sound_sqlite()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path.is_dir():
             raise _not_ours(path, "it is a folder")
         if path.exists() and path.stat().st_size:
