@@ -31,7 +31,8 @@ def _own_modules() -> Iterator[None]:
     """A test leaves the interpreter's modules and path as it found them."""
 
     def owned() -> dict[str, object]:
-        return {name: module for name, module in sys.modules.items() if name.partition(".")[0] in discover.OWNED}
+        known = discover.OWNED | {"shop_of_test", "library_of_test"}
+        return {name: module for name, module in sys.modules.items() if name.partition(".")[0] in known}
 
     modules, path = owned(), list(sys.path)
     yield
@@ -89,6 +90,40 @@ def test_two_projects_in_one_process_do_not_mix(write: Write, package: bool) -> 
         assert app.model("Order").cls().note == name  # type: ignore[attr-defined]
         assert [spec.name for spec in app.operations] == [f"{name}.orders.change"]
         assert app.operations[0].writes == ("Order",)
+
+
+def test_packages_of_a_projects_own_do_not_mix_either(write: Write) -> None:
+    """Each project's `shop` is its own, with or without `__init__.py`; what is installed inside a root stays."""
+    for name in ("one", "two"):
+        write(f"{name}/models/order.py", "from shop_of_test.words import NOTE\n" + ORDER.replace('"{note}"', "NOTE"))
+        write(f"{name}/shop_of_test/words.py", f'NOTE = "{name}"')
+    write("one/shop_of_test/__init__.py", "")
+    write("one/.venv/lib/site-packages/library_of_test.py", "")
+    root = write(
+        "one/models/order.py", "import library_of_test\n" + (write("one/x", "") / "models/order.py").read_text()
+    )
+    sys.path.append(str(root / ".venv/lib/site-packages"))
+    libraries = []
+    for name in ("one", "two", "one"):
+        app, findings = load_app(root.parent / name, name)
+        assert findings == ()
+        assert app.model("Order").cls().note == name  # type: ignore[attr-defined]
+        libraries.append(sys.modules["library_of_test"])
+    assert libraries[0] is libraries[1] is libraries[2]
+
+
+def test_packages_of_a_projects_own_see_what_changed(write: Write) -> None:
+    """After an edit of a model, a helper that imported its class gets the new one too."""
+    write("p/models/order.py", ORDER.format(note="before"))
+    write("p/shop_of_test/words.py", "from models.order import Order")
+    root = write(
+        "p/operations/change.py", "from shop_of_test.words import Order as Known\n" + OPERATION.format(name="o.g.c")
+    )
+    load_app(root, "p")
+    write("p/models/order.py", ORDER.format(note="afterwards"))
+    app, findings = load_app(root, "p")
+    assert findings == ()
+    assert sys.modules["operations.change"].Known is app.model("Order").cls
 
 
 def test_an_unchanged_project_keeps_its_classes_and_a_changed_one_does_not(write: Write) -> None:

@@ -22,8 +22,10 @@ from pulpo.spec import AppSpec, FlowSpec, GroupSpec, ModelSpec, OperationSpec
 
 FOLDERS = ("models", "operations")
 OWNED = frozenset({"models", "operations", "flows", "seed", "routes", "bench", "generated", "overrides"})
-"""Top-level module names that belong to the project at hand; another project's are forgotten when one is loaded."""
+"""Top-level module names that belong to the project at hand, wherever they were imported from."""
 
+_ROOTS: set[Path] = set()
+"""The roots that projects were loaded from: what was imported from any but the one at hand is forgotten."""
 _STAMP = "__pulpo_stamp__"
 _D = TypeVar("_D", ModelSpec, OperationSpec, GroupSpec, FlowSpec)
 
@@ -136,24 +138,33 @@ def _is_own(root: Path, file: str) -> bool:
 
 
 def _enter(root: Path) -> None:
-    """Put the root first on the path, and forget modules of other projects or of files that changed since."""
+    """Put the root first on the path, and forget what is of other projects, and modules of files that changed since."""
     own: list[str] = []
     foreign: list[str] = []
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] in OWNED:
             (own if _lies_in(root, module) else foreign).append(name)
+        elif _ROOTS and name != "__main__":  # a package of a project's own, such as `shop`
+            if _lies_in(root, module):
+                own.append(name)
+            elif any(_lies_in(other, module) for other in _ROOTS):
+                foreign.append(name)
     if any(_changed(sys.modules[name]) for name in own):
         foreign += own
     for name in foreign:
         del sys.modules[name]
+    left = {str(other) for other in _ROOTS - {root}}
+    sys.path[:] = [entry for entry in sys.path if entry not in left]
+    _ROOTS.add(root)
     import_from(root)
     importlib.invalidate_caches()
 
 
 def _lies_in(root: Path, module: ModuleType) -> bool:
+    """Whether a module, or each folder of a package without a file, is a project's own."""
     file = getattr(module, "__file__", None)
     places = [file] if file else list(getattr(module, "__path__", ()))
-    return bool(places) and all(Path(place).resolve().is_relative_to(root) for place in places)
+    return bool(places) and all(_is_own(root, os.path.realpath(place)) for place in places)
 
 
 def _changed(module: ModuleType) -> bool:
