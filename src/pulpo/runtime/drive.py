@@ -7,6 +7,7 @@ that dies is replaced by one that reads the journal and goes on.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Mapping
 from copy import copy
@@ -142,7 +143,8 @@ class Driver:
     async def _perform(self, step: Step) -> None:
         name = step.operation
         try:
-            await self._execute(step)
+            if not self.draining:
+                await self._execute(step)
         except Lost:
             self.lose()
         except PulpoError as error:
@@ -239,10 +241,12 @@ class Driver:
         stops = self._stops(step, output)
         intents: list[StepRun] = []
         ended: Run | None = None
-        if self.auto and self.ending is None and not (self.draining or stops or alone):
-            done = {*self._completed, *self._landing, name}
-            ready = [s for s in self._next[name] if s.operation not in self.steps and self._needs[s.operation] <= done]
-            intents = [self._intent(later, {**self._landing, **outputs}) for later in ready]
+        if self.auto and self.ending is None and not (stops or alone):
+            if not self.draining:
+                done = {*self._completed, *self._landing, name}
+                near = [s for s in self._next[name] if s.operation not in self.steps]
+                ready = [later for later in near if self._needs[later.operation] <= done]
+                intents = [self._intent(later, {**self._landing, **outputs}) for later in ready]
             if len(self._completed) + 1 == len(self._plan_steps):
                 ended = self._ended(outputs)
 
@@ -356,6 +360,7 @@ class Driver:
     def resume(self) -> None:
         """Go on after all: a cancel came too late."""
         self.ending = None
+        self._find_ending()
         for step in self.plan.steps:
             self._launch_if_ready(step)
 
@@ -369,7 +374,7 @@ class Driver:
         """Let go: another worker has taken this run over."""
         self.draining = True
         for name, task in list(self._active.items()):
-            if task is not asyncio.current_task() and name in self._active:
+            if task is not asyncio.current_task() and name in self._active and _begun(task):
                 task.cancel()
         self._finish()
 
@@ -391,19 +396,17 @@ class Driver:
         )
 
     async def _conclude(self) -> None:
+        if self.done.done():
+            return
         try:
-            if self.draining:
-                await self.held.release(clock())
-            elif self.ending is not None:
-                await unwind(self, self.ending)
-            elif len(self._completed) == len(self._plan_steps):
-                ended = self._ended(self._outputs)
-                await self.held.change(ended, more=key_writes(ended, None))
-            else:
-                wakes = [r.wake_at for r in self.steps.values() if r.state == "waiting" and r.wake_at]
-                await self.held.release(min(wakes, default=clock()), "waiting")
+            await self._decide()
         except Lost:
             self.lose()
+        except asyncio.CancelledError:
+            if not self.draining:
+                raise
+            self._again()  # the time to undo is over: let go of the run, another worker goes on
+            return
         except PulpoError as error:
             # somebody asked for a cancel, or the store takes nothing now (no room, not reachable): look again
             log.warning("run %s cannot be concluded yet: %s", self.run.id, error.detail)
@@ -414,8 +417,23 @@ class Driver:
             return
         self._settling = None
         if self._active or self._startable_now():
+            self.settle()
             return
         self._finish()
+
+    async def _decide(self) -> None:
+        complete = len(self._completed) == len(self._plan_steps)
+        if self.draining and not complete and (self.ending is None or self.run.kind == "flow"):
+            await self.held.release(clock())
+        elif self.ending is not None:
+            await unwind(self, self.ending)
+        elif complete:
+            ended = self._ended(self._outputs)
+            await self.held.change(ended, more=key_writes(ended, None))
+        else:
+            self._stop_timers()
+            wakes = [r.wake_at for r in self.steps.values() if r.state == "waiting" and r.wake_at]
+            await self.held.release(min(wakes, default=clock()), "waiting")
 
     def _startable_now(self) -> bool:
         """Whether concluding found that the run goes on."""
@@ -439,14 +457,24 @@ class Driver:
         """Cancel what runs: the time to end is over. What was not recorded runs again elsewhere."""
         self.draining = True
         for task in (*self._active.values(), *([self._settling] if self._settling else [])):
-            task.cancel()
+            if _begun(task):
+                task.cancel()
 
-    def _finish(self) -> None:
+    def _stop_timers(self) -> None:
         for timer in self._timers:
             timer.cancel()
+        self._timers.clear()
+
+    def _finish(self) -> None:
+        self._stop_timers()
         if not self.done.done():
             self.done.set_result(None)
             self.engine.driver_done(self)
+
+
+def _begun(task: asyncio.Task[None]) -> bool:
+    """Whether a task has begun. One that has not would be cancelled without ever cleaning up: it looks by itself."""
+    return inspect.getcoroutinestate(task.get_coro()) != inspect.CORO_CREATED  # type: ignore[arg-type]  # it is one
 
 
 def wired(step: Step, data: Mapping[str, Json], outputs: Mapping[str, Json]) -> str:

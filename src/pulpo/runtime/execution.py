@@ -158,6 +158,12 @@ class Execution:
             if not limit.expired():
                 raise
             raise PulpoError("PULPO402", f"{spec.name} took longer than {spec.timeout} s") from error
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # nobody asked this step to end: something that it waited for was cancelled
+            raise PulpoError("PULPO401", f"{spec.name} raised CancelledError", hint="the log has more") from error
         text = shapes.output_text(spec, value)
         faults.reach("after_body" if step.kind == "step" else "inside_compensation", spec.name)
         await self._finish(session, text, already=context._already)  # noqa: SLF001 - ours
