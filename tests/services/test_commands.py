@@ -75,6 +75,16 @@ def test_a_project_goes_up_serves_and_comes_down(project):
     assert "not running" in project.run("status", code=1)
 
 
+def test_up_says_that_what_is_generated_is_old(project):
+    """It starts what there is; after a compile it has nothing to say."""
+    project.run("compile")
+    (project.root / "operations" / "later.py").write_text("")
+    assert "pulpo compile" in project.run("up")
+    project.run("down")
+    project.run("compile")
+    assert "pulpo compile" not in project.run("up")
+
+
 def test_up_is_healthy_in_five_seconds(project):
     """A compiled project, from the command to its return."""
     project.run("compile")

@@ -14,6 +14,7 @@ import typer
 
 from pulpo import settings as project_settings
 from pulpo.cli.status import show
+from pulpo.compile import record, write
 from pulpo.errors import PulpoError
 from pulpo.services import drive, sample
 from pulpo.services.plan import services
@@ -38,6 +39,8 @@ def up(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON obje
         if not (root / _APPLICATION).exists():
             report("compiling, for the first time")
             _run(root, "PULPO802", "compile")
+        elif write.unchanged(root, record.inputs(root)) is None:
+            report("what is generated is from before the last change: `pulpo compile`, then up again")
         if sample.is_due(root, settings):
             report("loading sample data")
             _run(root, "PULPO702", "db", "seed", "--local")
