@@ -16,12 +16,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal, Protocol, TypeAlias
 
 from pulpo.errors import PulpoError
 from pulpo.model.conditions import Condition
 from pulpo.spec import Json
 
+Bucket: TypeAlias = Literal["hour", "day", "week", "month", "year"]
 ColumnKind: TypeAlias = Literal["text", "integer", "number", "boolean", "money", "datetime", "date", "json"]
 
 
@@ -163,6 +165,46 @@ class JsonPage:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupBy:
+    """A field whose values make groups; with a bucket, of a time or a date, the stretch of UTC time that it falls into.
+
+    A bucket's key is the beginning of its stretch: `2025-10-30T09:00Z`, `2025-10-30` (of a week its Monday), `2025-10`,
+    `2025`.
+    """
+
+    path: str
+    bucket: Bucket | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """Documents counted and summed by groups: `by` fields of one value, `of` numbers; by nothing they are one group."""
+
+    collection: str
+    by: tuple[GroupBy, ...] = ()
+    of: tuple[str, ...] = ()
+    where: Condition | None = None
+    limit: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """A field summed in a group: in how many documents it is not null, and the sum (exact, but for floats)."""
+
+    count: int
+    sum: Decimal | int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group: the value of each field that it is made by (amounts as Decimal), its size, its totals."""
+
+    key: tuple[Any, ...]
+    count: int
+    totals: tuple[Total, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """Something that was committed; `cursor` is opaque and resumes right after it."""
 
@@ -233,6 +275,13 @@ class Store(Protocol):
 
     async def count(self, collection: str, where: Condition | None = None) -> int:
         """How many documents there are where the condition holds."""
+
+    async def aggregate(self, wanted: Aggregate) -> tuple[Group, ...]:
+        """The first `limit` groups, in the order of their keys (null first).
+
+        Raises:
+            PulpoError: PULPO603, a field is unknown, has several values, or cannot be summed or divided into stretches.
+        """
 
     async def commit(self, batch: Batch) -> tuple[int, ...]:
         """Write a batch: all of it, durably, or nothing and the first reason why.

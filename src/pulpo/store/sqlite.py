@@ -12,7 +12,8 @@ import apsw
 
 from pulpo.errors import PulpoError
 from pulpo.model.conditions import Condition
-from pulpo.store.port import Batch, Collection, Event, JsonPage, Page, Query, Record
+from pulpo.store.port import Aggregate, Batch, Collection, Event, Group, JsonPage, Page, Query, Record
+from pulpo.store.sqlite_aggregate import aggregation
 from pulpo.store.sqlite_events import EventFeed
 from pulpo.store.sqlite_file import PATIENCE, connect, make_ours, patiently
 from pulpo.store.sqlite_filter import where as filtered
@@ -116,6 +117,11 @@ class SqliteStore:
         if where is not None:
             sql += f" WHERE {filtered(table, where, args)}"
         return int(await self._reader.read(lambda db: db.execute(sql, args).get))
+
+    async def aggregate(self, wanted: Aggregate) -> tuple[Group, ...]:
+        """The first groups, in the order of their keys."""
+        asked = aggregation(self._tables[wanted.collection], wanted)
+        return asked.groups(await self._reader.read(lambda db: db.execute(asked.sql, asked.args).fetchall()))
 
     async def commit(self, batch: Batch) -> tuple[int, ...]:
         """Write a batch: all of it, durably, or nothing and the first reason why."""

@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from pulpo.store.connect import connect
 from pulpo.store.port import Store
+from pulpo.testing.conformance.aggregates import Aggregates
 from pulpo.testing.conformance.changes import Changes
 from pulpo.testing.conformance.commits import Commits
 from pulpo.testing.conformance.data import COLLECTIONS, Opener
@@ -24,7 +25,7 @@ __all__ = ["StoreConformance"]
 
 
 @pytest.mark.asyncio
-class StoreConformance(Commits, Changes, Queries, Events, Processes):
+class StoreConformance(Commits, Changes, Queries, Aggregates, Events, Processes):
     """Subclass it in an adapter's tests, as `TestMyStore`."""
 
     @pytest_asyncio.fixture
