@@ -283,6 +283,7 @@ async def ship_items(data: ShipItemsInput, ctx: Context) -> ShipItemsOutput:
     """
     obligation = await ctx.store.lookup(Obligation, data.order_id)  # before the incidents: they raise it
     order = await ctx.store.get(Order, data.order_id)
+    live = {each.product_id: each for each in await stock.live_reservations(ctx, order.id)}
     labels = await ctx.store.find(Label, Label.step_key == ctx.idempotency_key, sort="-created_at")
     shipments = await ctx.store.find(Shipment, Shipment.order_id == order.id, sort="-created_at", limit=stock.MOST)
     shipment = shipping.choose(shipments, data.shipment_id)
@@ -293,7 +294,7 @@ async def ship_items(data: ShipItemsInput, ctx: Context) -> ShipItemsOutput:
         ctx.already()
         return _shipped(shipment, order, already=True)
     try:
-        shipment = await shipping.check_ready(ctx, order, shipment, obligation)
+        shipment = await shipping.check_ready(ctx, order, shipment, live, obligation)
         label = bought or await shipping.buy(ctx, order, shipment, len(labels))
     except (Refused, NotReady):
         if bought is not None:
@@ -302,7 +303,7 @@ async def ship_items(data: ShipItemsInput, ctx: Context) -> ShipItemsOutput:
         raise
     assert obligation is not None  # it is paid
     ctx.store.require(obligation)
-    order = await shipping.send(ctx, order, shipment, label)
+    order = shipping.send(ctx, order, shipment, label, live)
     return ShipItemsOutput(
         shipment_id=shipment.id, tracking_number=label.tracking_number, order_status=order.status, already=False
     )

@@ -1,5 +1,6 @@
 """Handing parcels to the carrier: which, whether they may go, under which label, and what changes when they do."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 
@@ -8,10 +9,10 @@ from models.order import Fulfilment, Order, OrderStatus
 from models.payment import Obligation, ObligationStatus, Payment, PaymentStatus
 from models.product import Product
 from models.shipping import Label, LabelStatus, Shipment, ShipmentStatus
-from models.stock import MovementKind, ReservationStatus, StockMovement
+from models.stock import MovementKind, Reservation, ReservationStatus, StockMovement
 
 from pulpo import Context, NotReady, Refused, col
-from shop import ledger, pricing, settlement, stock
+from shop import ledger, pricing, settlement
 from shop.carrier import carrier
 from shop.incidents import open_incidents
 from shop.settings import shop_settings
@@ -31,12 +32,20 @@ def choose(shipments: list[Shipment], wanted: str | None) -> Shipment | None:
     return next(iter([*packed, *left]), None)
 
 
-async def check_ready(ctx: Context, order: Order, shipment: Shipment | None, obligation: Obligation | None) -> Shipment:
+async def check_ready(
+    ctx: Context,
+    order: Order,
+    shipment: Shipment | None,
+    reservations: Mapping[str, Reservation],
+    obligation: Obligation | None,
+) -> Shipment:
     """The packed shipment of an order that may leave now. Raises Refused or NotReady."""
     if order.status is not OrderStatus.PROCESSING:
         raise Refused("wrong_state", f"the order is {order.status}: nothing can be shipped", hint="reserve it first")
     if shipment is None:
         raise Refused("not_packed", f"the order is {order.fulfilment}: nothing is packed", hint="pack it first")
+    if not reservations.keys() >= shipment.quantities().keys():
+        raise Refused("not_reserved", "what is packed is not held any more", hint="reserve it first")
     holds = [incident for incident in await open_incidents(ctx, order.id) if incident.holds]
     if holds:
         what = ", ".join(f"{incident.kind} ({incident.id})" for incident in holds)
@@ -91,9 +100,15 @@ async def void(ctx: Context, label: Label) -> None:
     ctx.store.patch(label, status=LabelStatus.VOIDED)
 
 
-async def send(ctx: Context, order: Order, shipment: Shipment, label: Label) -> Order:
-    """Write that the goods are gone: stock, movement, books, shipment and order, left pending as one commit."""
-    live = {each.product_id: each for each in await stock.live_reservations(ctx, order.id)}
+def send(
+    ctx: Context, order: Order, shipment: Shipment, label: Label, reservations: Mapping[str, Reservation]
+) -> Order:
+    """Write that the goods are gone: stock, movement, books, shipment and order, left pending as one commit.
+
+    The order's reservations, by product, were read before the label was bought: one that was released meanwhile is at
+    another version, and nothing of this holds.
+    """
+    live = dict(reservations)
     goods = Decimal(0)
     for product_id, quantity in shipment.quantities().items():
         reservation = live[product_id]
