@@ -25,7 +25,7 @@ from typing import Any
 import httpx
 
 from tests.proof.arena import Arena
-from tests.proof.races import Result, show
+from tests.proof.races import Result, logged_errors, show
 
 KINDS = ("flow and hand", "two flows", "cancel and charge", "charge and charge")
 BY_HAND = (
@@ -376,8 +376,7 @@ def contend(folder: Path, *, rounds: int, seed: int, at_once: int = 4) -> Result
         documents = arena.documents(
             "orders", "reservations", "pick_lists", "shipments", "payments", "incidents", "_runs", "_steps"
         )
-        errors = [line for api in apis for line in api.log if '"level": "error"' in line]
-        wrong = [*ring.wrong, *arena.violations(books), *judged(documents), *errors[:10]]
+        wrong = [*ring.wrong, *arena.violations(books), *judged(documents), *logged_errors(apis)]
         if sum(ring.ends.values()) != rounds:
             wrong.append(f"{sum(ring.ends.values())} of {rounds} rounds came to an end")
     return Result(_figures(ring, documents, books, seconds), wrong)

@@ -53,7 +53,7 @@ def race(plan: Plan, folder: Path) -> Result:
         for api in apis:
             api.stop()
         documents = arena.documents("orders", "products", "reservations", "_runs")
-        wrong = [*_unlogged(apis), *arena.violations(), *judged(plan, reports, documents)]
+        wrong = [*logged_errors(apis), *arena.violations(), *judged(plan, reports, documents)]
     return Result(_figures(plan, reports, documents), wrong)
 
 
@@ -83,9 +83,9 @@ def _attempts(plan: Plan, arena: Arena, apis: list[ApiProcess]) -> list[dict[str
     return [*reports[::2], *reports[1::2]]
 
 
-def _unlogged(apis: Iterable[ApiProcess]) -> list[str]:
+def logged_errors(apis: Iterable[ApiProcess]) -> list[str]:
     """Errors that the API processes wrote to their logs."""
-    return [line for api in apis for line in api.log if '"level": "error"' in line][:10]
+    return [line[:300] for api in apis for line in api.log if '"level": "error"' in line][:10]
 
 
 def judged(plan: Plan, reports: list[dict[str, Any]], documents: Documents) -> list[str]:
