@@ -29,7 +29,7 @@ FLOW = "order_to_cash"
 ORDERS = 4
 PATIENCE = 60.0
 ENDS = {"stopped", "completed", "failed", "cancelled", "compensated"}
-_MADE = {"generated", ".pulpo", "__pycache__", ".pytest_cache"}
+_MADE = {"generated", ".pulpo", "__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache", ".hypothesis"}
 _BAR = 32
 
 

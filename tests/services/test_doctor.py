@@ -50,6 +50,16 @@ def test_a_file_that_is_not_ours_fails(tmp_path, settings):
     assert "PULPO_DATABASE_URL" in database.advice
 
 
+def test_a_database_that_cannot_be_read_fails(tmp_path, settings):
+    """A folder at the database's path; an empty file is as good as none."""
+    file = tmp_path / ".pulpo" / "data.db"
+    file.mkdir(parents=True)
+    assert "cannot be read" in found(tmp_path, settings, "data.db").what
+    file.rmdir()
+    file.touch()
+    assert found(tmp_path, settings, "data.db").level == "ok"
+
+
 def test_a_full_disk_fails(tmp_path, settings, monkeypatch):
     """Less than 100 MB fails, less than 1 GB warns."""
     usage = shutil.disk_usage(tmp_path)

@@ -93,15 +93,26 @@ def _database(root: Path, settings: Settings) -> list[Examined]:
     file = sample.database_file(root, settings)
     if file is None:
         return [Examined("warn", "the database is not a SQLite file: it was not looked at")]
-    if not file.exists():
+    try:
+        header = _header(file)
+    except OSError as error:
+        advice = "look at the path and its permissions, or set PULPO_DATABASE_URL"
+        return [Examined("fail", f"the database {file} cannot be read: {error.strerror}", advice)]
+    if not header:
         return [Examined("ok", f"the database {file.name} is not there yet: the first start makes it")]
-    with file.open("rb") as stream:
-        header = stream.read(100)
     # The file's format: a magic string first, the application's id at byte 68.
     ours = header.startswith(_SQLITE_MAGIC) and int.from_bytes(header[68:72], "big") == APPLICATION_ID
     if ours:
         return [Examined("ok", f"the database {file.name} is Pulpo's ({file.stat().st_size / _MEGABYTE:.1f} MB)")]
     return [Examined("fail", f"the file {file} is not a Pulpo database", "move it away, or set PULPO_DATABASE_URL")]
+
+
+def _header(file: Path) -> bytes:
+    """The first bytes of a file; none where there is no file."""
+    if not file.exists():
+        return b""
+    with file.open("rb") as stream:
+        return stream.read(100)
 
 
 def _disk(root: Path, _settings: Settings) -> list[Examined]:
