@@ -1,8 +1,9 @@
 """What happens to notes."""
 
 from models.note import Note
-from pulpo import Context, Ref, operation
 from pydantic import BaseModel
+
+from pulpo import Context, Ref, operation
 
 
 class WriteNoteInput(BaseModel):

@@ -2,6 +2,7 @@ from decimal import Decimal
 
 from models.shop import Order, Product, ShippingQuote
 from pydantic import BaseModel
+
 from pulpo import Context, Money, Ref, operation
 
 

@@ -1,5 +1,6 @@
 from models.shop import Order, Product, Reservation, ShippingQuote
 from pydantic import BaseModel
+
 from pulpo import Ref, group, operation
 
 group("orders.fulfillment", after=["orders.checkout"])

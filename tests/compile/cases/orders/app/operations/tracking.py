@@ -1,4 +1,5 @@
 from models.shop import Notification, Order
+
 from pulpo import Ref, operation
 
 
