@@ -16,7 +16,9 @@ from pulpo.model.conditions import All, Compare, Condition
 from pulpo.model.model import new_id
 from pulpo.runtime import shapes
 from pulpo.runtime.context import Caller
+from pulpo.runtime.deadlines import Deadlines
 from pulpo.runtime.drive import Driver
+from pulpo.runtime.held import Held, key_writes
 from pulpo.runtime.journal import END_STATES, Run, StepRun, clock, step_id
 from pulpo.runtime.keys import Answer, Key
 from pulpo.runtime.tables import PLANS, RUNS, STEPS
@@ -42,6 +44,7 @@ class Engine:
         self.application = application
         self.store: Store = application.store
         self.worker = Worker(self)
+        self.deadlines = Deadlines()
         self.drivers: dict[str, Driver] = {}
         self._delays = _delays(application.settings.engine.delay)
         self._inputs: dict[str, tuple[type[BaseModel], Any]] = {}
@@ -255,7 +258,7 @@ class Engine:
             run.incident = "the plan it began with is not known any more"
             run.error = {"code": "PULPO414", "detail": run.incident, "hint": None, "status": 500, "step": None}
             run.end("failed")
-            await self.store.commit(Batch((run.replace(),), (run.event(),)))
+            await Held(self.store, run).change(run, more=key_writes(run, None))
             return None
         claimed = copy(run)
         claimed.worker, claimed.wake_at = self.worker.id, None
@@ -280,7 +283,11 @@ class Engine:
             record = await self.store.get(PLANS, run.plan or "")
             if record is None:
                 return None
-            self._plans[record.id] = FlowPlan.from_json(pydantic_core.from_json(record.json)["plan"])
+            try:
+                self._plans[record.id] = FlowPlan.from_json(pydantic_core.from_json(record.json)["plan"])
+            except (KeyError, TypeError, ValueError, AttributeError):
+                log.exception("the plan of run %s cannot be read", run.id)
+                return None
         return self._plans[run.plan or ""]
 
     async def steps_of(self, run: str) -> dict[str, StepRun]:
@@ -448,6 +455,7 @@ class Engine:
                 writes.append(again.insert())
         run.state, run.error, run.incident, run.ending, run.finished_at = "queued", None, None, None, None
         run.token, run.worker, run.wake_at, run.cancel_requested = run.token + 1, None, clock(), False
+        run.recoveries, run.key = 0, None
         if plan.one_per:
             run.live = pydantic_core.from_json(run.input or "{}").get(plan.one_per)
         try:

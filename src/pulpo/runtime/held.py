@@ -37,6 +37,8 @@ class Held:
     async def change(self, run: Run, steps: Sequence[StepRun] = (), more: Sequence[Write] = ()) -> None:
         """Store a changed copy of the run, with steps, and take it for the run once it has landed.
 
+        `more` are writes for others, who may have gone: where one does not hold, the change lands without them.
+
         Raises:
             Lost: The run belongs to another worker now.
             PulpoError: PULPO407, somebody else changed its record (asked for a cancel): `run` is the newer one now.
@@ -49,6 +51,10 @@ class Held:
             for step, version in zip(steps, before, strict=True):
                 step.version = version
             if isinstance(error, WriteFailed):
+                if error.index > len(steps) and more:
+                    run.version -= 1
+                    await self.change(run, steps)
+                    return
                 await self._reload(error)
             raise
         self.run = run

@@ -20,9 +20,10 @@ import psutil
 import pydantic_core
 
 from pulpo.errors import PulpoError
-from pulpo.model.conditions import Compare
+from pulpo.model.conditions import All, Compare
 from pulpo.model.model import new_id, now, timestamp
 from pulpo.runtime import keys
+from pulpo.runtime.held import key_writes
 from pulpo.runtime.journal import Run, clock
 from pulpo.runtime.tables import RUNS, WORKERS
 from pulpo.spec import Json
@@ -50,12 +51,12 @@ class Worker:
         self.accepting = True
         self._wanted = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._started = psutil.Process().create_time()
+        self._started = begun(os.getpid())
 
     async def start(self, *, execute: bool) -> None:
         """Take a lease; with `execute` look for runs that nobody holds, those of dead workers first."""
         self._execute = execute
-        await self._register()
+        await self._register(self.id)
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._heartbeat())]
         if execute:
@@ -91,16 +92,16 @@ class Worker:
         """Whether the worker's own tasks go on."""
         return all(not task.done() for task in self._tasks)
 
-    async def _register(self) -> None:
+    async def _register(self, id: str) -> None:
         row = {
-            "id": self.id,
+            "id": id,
             "version": 1,
             "host": host(),
             "pid": os.getpid(),
             "started": self._started,
             "lease_until": self._lease(),
         }
-        await self.engine.store.commit(Batch((Insert(WORKERS, self.id, pydantic_core.to_json(row).decode()),)))
+        await self.engine.store.commit(Batch((Insert(WORKERS, id, pydantic_core.to_json(row).decode()),)))
 
     def _lease(self) -> str:
         return timestamp(now() + timedelta(seconds=self._settings.lease))
@@ -109,19 +110,26 @@ class Worker:
         while True:
             await asyncio.sleep(self._settings.lease / 3)
             try:
-                await self.engine.store.commit(Batch((Update(WORKERS, self.id, set={"lease_until": self._lease()}),)))
-            except WriteFailed:
-                await self._expelled()
+                if not await self._renew():
+                    await self._expelled()
             except PulpoError as error:
                 log.warning("the lease could not be renewed: %s", error.detail)
+
+    async def _renew(self) -> bool:
+        try:
+            await self.engine.store.commit(Batch((Update(WORKERS, self.id, set={"lease_until": self._lease()}),)))
+        except WriteFailed:
+            return False
+        return True
 
     async def _expelled(self) -> None:
         """Others took this worker for dead (it was paused): whatever it held is theirs."""
         log.warning("worker %s was taken for dead; it lets go of its runs", self.id)
         for driver in list(self.engine.drivers.values()):
             driver.lose()
-        self.id = new_id("worker")
-        await self._register()
+        id = new_id("worker")
+        await self._register(id)
+        self.id = id
 
     async def _look(self) -> None:
         loop = asyncio.get_running_loop()
@@ -157,7 +165,15 @@ class Worker:
             if driver is not None and run.cancel_requested:
                 await driver.cancel()
             elif driver is None and run.worker is None:
-                await self.engine.claim(record)
+                await self._claim(record)
+
+    async def _claim(self, record: Record) -> None:
+        try:
+            await self.engine.claim(record)
+        except PulpoError:
+            raise
+        except Exception:
+            log.exception("run %s cannot be taken on", record.id)  # those behind it can
 
     async def _recover(self) -> None:
         """Give free the runs of workers that are gone, and of this one those that nothing here holds."""
@@ -172,7 +188,16 @@ class Worker:
                     await self.engine.store.commit(Batch((Delete(WORKERS, record.id, record.version),)))
                 except WriteFailed:
                     log.debug("worker %s is looked after by another", record.id)
+        await self._free_abandoned(tuple(record.id for record in page.records))
         await self._free(self.id)
+
+    async def _free_abandoned(self, known: tuple[str, ...]) -> None:
+        """Give free the runs whose worker has no lease at all: cut off while it stopped, or under a new id."""
+        where = All((Compare("worker", "ne", None), Compare("worker", "nin", known)))
+        for record in (await self.engine.store.query(Query(RUNS, where, limit=100))).records:
+            worker = Run.load(record).worker
+            if worker is not None and await self.engine.store.get(WORKERS, worker) is None:
+                await self._free_run(record)
 
     async def _free(self, worker: str) -> None:
         after = None
@@ -194,18 +219,25 @@ class Worker:
         run.recoveries += 1
         run.worker, run.wake_at = None, clock()
         unfinished = [step for step in steps.values() if step.finished_at is None]
+        more: tuple[Write, ...] = ()
         if run.recoveries > self._settings.recoveries:
             run.incident = f"it was taken over {run.recoveries} times: something in it kills its worker"
             run.error = {"code": "PULPO401", "detail": run.incident, "hint": None, "status": 500, "step": None}
             run.end("failed")
+            for step in unfinished:
+                step.state, step.doubt, step.error, step.finished_at = "failed", True, run.error, clock()
+            more = key_writes(run, None)
         writes: list[Write] = [run.replace()]
         for step in unfinished:
             step.token = run.token
             writes.append(step.replace())
         try:
-            await self.engine.store.commit(Batch(tuple(writes), (run.event(),)))
-        except WriteFailed:
-            log.debug("run %s moved on meanwhile", run.id)
+            await self.engine.store.commit(Batch((*writes, *more), (run.event(),)))
+        except WriteFailed as error:
+            if error.index < len(writes):
+                log.debug("run %s moved on meanwhile", run.id)
+            else:  # the client's key has expired
+                await self.engine.store.commit(Batch(tuple(writes), (run.event(),)))
 
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -226,8 +258,21 @@ def gone(row: dict[str, Json]) -> bool:
     if row["host"] != host():
         return False
     try:
-        return bool(abs(psutil.Process(row["pid"]).create_time() - row["started"]) > 1.0)
+        return bool(abs(begun(row["pid"]) - row["started"]) > 1.0)
     except psutil.NoSuchProcess:
         return True
     except psutil.Error:
         return False
+
+
+def begun(pid: int) -> float:
+    """When a process began: on Linux in seconds since the machine's start, which nobody sets as they set a clock.
+
+    Raises:
+        psutil.NoSuchProcess: There is none with this id.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return psutil.Process(pid).create_time()
+    return int(stat.rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
