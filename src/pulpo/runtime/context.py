@@ -70,7 +70,7 @@ class Context:
         await self._commit()
 
     async def cancel_runs(self, value: str) -> None:
-        """Cancel the live flow runs that are `one_per` this value, and wait until they are undone.
+        """Cancel the other live flow runs that are `one_per` this value, and wait until they are undone.
 
         Raises:
             PulpoError: PULPO407, a run is past its point of no return.

@@ -177,7 +177,7 @@ class Driver:
                 record,
                 self.engine.caller_of(self.run),
                 self.run.name if self.run.kind == "flow" else None,
-                Owner(self._follow, lambda: self.ending is not None, self.engine.cancel_live),
+                Owner(self._follow, lambda: self.ending is not None, self._cancel_others),
                 delay=self.engine.delay(name),
             )
             self._executions[name] = execution
@@ -193,6 +193,10 @@ class Driver:
                 cancelled.state = "cancelled"
         except Exception as error:  # noqa: BLE001 - whatever an operation raises ends its run, never the worker
             await self._fail(step, error)
+
+    async def _cancel_others(self, value: str) -> None:
+        # a step that waited for its own run would wait for itself
+        await self.engine.cancel_live(value, but=self.run.id)
 
     def _intend(self, step: Step, outputs: Mapping[str, Json]) -> StepRun:
         record = self.steps[step.operation] = self._intent(step, outputs)

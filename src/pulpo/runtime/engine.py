@@ -16,7 +16,6 @@ from pulpo.model.conditions import All, Compare, Condition
 from pulpo.model.model import new_id
 from pulpo.runtime import shapes
 from pulpo.runtime.context import Caller
-from pulpo.runtime.deadlines import Deadlines
 from pulpo.runtime.drive import Driver
 from pulpo.runtime.held import Held, key_writes
 from pulpo.runtime.journal import END_STATES, Run, StepRun, clock, step_id
@@ -44,7 +43,6 @@ class Engine:
         self.application = application
         self.store: Store = application.store
         self.worker = Worker(self)
-        self.deadlines = Deadlines()
         self.drivers: dict[str, Driver] = {}
         self._delays = _delays(application.settings.engine.delay)
         self._inputs: dict[str, tuple[type[BaseModel], Any]] = {}
@@ -130,11 +128,11 @@ class Engine:
                 await self.store.commit(Batch(tuple(writes), events))
                 if run.worker is not None:
                     Driver(self, run, plan, {step.operation: step for step in steps}).start()
-        except UniqueTaken as taken:
-            raise await self._live_run(flow, plan, live) from taken
-        except WriteFailed:
+        except WriteFailed as refused:
             if claim is not None and (answer := await claim.stored(self.store)) is not None and answer.run:
-                return await self.run(answer.run)
+                return await self.run(answer.run)  # a twin of this request was first
+            if isinstance(refused, UniqueTaken):
+                raise await self._live_run(flow, plan, live) from refused
             raise
         if run.worker is None:
             self.worker.kick()
@@ -189,6 +187,8 @@ class Engine:
 
     async def _retried_by(self, old: str, new: str) -> Write:
         run = await self._load(old)
+        if run.retried_by is not None:
+            raise _retried(run)
         run.retried_by = new
         return run.replace()
 
@@ -383,10 +383,12 @@ class Engine:
             return await self.run(id)
         raise PulpoError("PULPO408", f"run {id} kept changing", hint="try again")
 
-    async def cancel_live(self, value: str) -> None:
-        """Cancel the live runs that are `one_per` this value and wait for their end."""
+    async def cancel_live(self, value: str, *, but: str | None = None) -> None:
+        """Cancel the live runs that are `one_per` this value and wait for their end; `but` is the one that asks."""
         page = await self.store.query(Query(RUNS, Compare("live", "eq", value), limit=20))
         for record in page.records:
+            if record.id == but:
+                continue
             try:
                 await self.cancel(record.id)
             except PulpoError as error:
@@ -416,12 +418,14 @@ class Engine:
         if not run.ended or run.state == "completed":
             raise PulpoError("PULPO407", f"run {id} is {run.state}", hint="only a run that failed can be retried")
         if run.retried_by is not None:
-            raise PulpoError("PULPO407", f"run {id} was retried already, by {run.retried_by}")
+            raise _retried(run)
         steps = await self.steps_of(id)
         undone = any(step.kind == "compensation" for step in steps.values())
         if run.kind == "operation":
             if run.state != "failed":
                 raise PulpoError("PULPO407", f"run {id} is {run.state}")
+            if raw is None and any(step.doubt for step in steps.values()):
+                return await self._resume(run, steps)  # perhaps it happened: under the key it had
             outcome = await self.application.call(
                 run.name, raw if raw is not None else run.input or "{}", caller=caller
             )
@@ -457,13 +461,21 @@ class Engine:
         run.token, run.worker, run.wake_at, run.cancel_requested = run.token + 1, None, clock(), False
         run.recoveries, run.key = 0, None
         if plan.one_per:
-            run.live = pydantic_core.from_json(run.input or "{}").get(plan.one_per)
+            run.live = self._live_of(run, plan.one_per)
         try:
             await self.store.commit(Batch((run.replace(), *writes), (run.event(),)))
         except UniqueTaken as taken:
             raise await self._live_run(run.name, plan, run.live) from taken
         self.worker.kick()
         return await self.run(run.id)
+
+    def _live_of(self, run: Run, one_per: str) -> str | None:
+        """The value that a run is `one_per`, as it was when it began: its input leaves defaults out."""
+        value = pydantic_core.from_json(run.input or "{}").get(one_per)
+        if value is None and run.name in self.application.plans:
+            field = self.input_of(run.name).model_fields.get(one_per)
+            value = None if field is None else field.get_default(call_default_factory=True)
+        return None if value is None else str(value)
 
     # what drivers ask
 
@@ -511,6 +523,10 @@ def single(spec: OperationSpec) -> FlowPlan:
     wires = tuple(Wire(field.name, None, field.name) for field in spec.input.fields)
     step = Step(spec.name, wires=wires, atomic=spec.atomic, retries=spec.retries, timeout=spec.timeout, wait=spec.wait)
     return FlowPlan(spec.name, (step,))
+
+
+def _retried(run: Run) -> PulpoError:
+    return PulpoError("PULPO407", f"run {run.id} was retried already, by {run.retried_by}")
 
 
 def ended(state: str) -> bool:

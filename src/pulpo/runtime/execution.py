@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -75,7 +75,6 @@ class Execution:
 
     Attributes:
         committing: A commit is under way: cancelling now could not tell what happened.
-        wrote: Something of the operation's own was committed before its end.
     """
 
     store: Store
@@ -88,7 +87,6 @@ class Execution:
     delay: float = 0.0
     retries: int | None = None
     committing: bool = False
-    wrote: bool = False
 
     async def run(self) -> str:  # noqa: C901 - one loop, an exit per kind of failure
         """Run the operation until it has a committed result or has failed for good.
@@ -142,8 +140,7 @@ class Execution:
         async def commit() -> None:
             if spec.atomic:
                 raise PulpoError("PULPO405", f"{spec.name} is atomic and calls ctx.commit()", hint="drop atomic=True")
-            await self._commit(session)
-            self.wrote = True
+            await _whole(self._commit(session))
             faults.reach("after_commit", spec.name)
 
         cancel = self.owner.cancel_runs or _no_runs
@@ -244,6 +241,18 @@ async def call(spec: OperationSpec, text: str, context: Context) -> Any:
     if spec.takes == "model":
         return await spec.function(data, **given)
     return await spec.function(**{name: getattr(data, name) for name in type(data).model_fields}, **given)
+
+
+async def _whole(work: Coroutine[Any, Any, None]) -> None:
+    """Await a commit to its end, also when cancelled meanwhile: it lands all the same, and its step has to know."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("a commit that nobody waits for any more was refused: %s", error)
+        raise
 
 
 async def _no_runs(_: str) -> None:

@@ -93,6 +93,7 @@ def key_writes(run: Run, step: StepRun | None) -> tuple[Write, ...]:
     key = Key(run.key["id"], run.key["body"])
     if run.state == "completed":
         return (key.answered(Answer(200, pydantic_core.from_json(run.output or "null"), run.id), claimed=True),)
-    if run.error is not None and run.error.get("status", 500) < 500 and step is not None and step.touched:
+    wrote = step is not None and step.touched and step.waiting_since is None  # not ready is never an answer
+    if run.error is not None and run.error.get("status", 500) < 500 and wrote:
         return (key.answered(Answer(run.error["status"], run.error, run.id), claimed=True),)
     return (key.released(),)

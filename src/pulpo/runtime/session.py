@@ -125,6 +125,13 @@ class Session:
         if at is not None:
             pending = self._writes[at]
             text = document.model_dump_json()
+            held = 1 if isinstance(pending, Insert) else pending.version + 1 if isinstance(pending, Replace) else None
+            if held is not None and document.version != held:
+                raise PulpoError(
+                    "PULPO502",
+                    f"this {spec.name} {document.id} is a copy from before what is pending",
+                    hint="go on with the document that patch or get returns",
+                )
             if isinstance(pending, Insert):
                 self._writes[at] = Insert(spec.collection, document.id, text)
                 return document
