@@ -103,6 +103,7 @@ async def _atomic(app: Application, spec: OperationSpec, run: Run, step: StepRun
         app.engine.caller_of(run),
         None,
         Owner(follow, cancel_runs=app.engine.cancel_live),
+        app.engine.deadlines,
         delay=app.engine.delay(spec.name),
     )
     try:

@@ -63,6 +63,7 @@ class Driver:
         for step in plan.steps:
             for need in step.needs:
                 self._next[need].append(step)
+        self._owner = Owner(self._follow, lambda: self.ending is not None, self._cancel_others)
         self._timers: list[asyncio.TimerHandle] = []
         self._settling: asyncio.Task[None] | None = None
 
@@ -177,7 +178,8 @@ class Driver:
                 record,
                 self.engine.caller_of(self.run),
                 self.run.name if self.run.kind == "flow" else None,
-                Owner(self._follow, lambda: self.ending is not None, self._cancel_others),
+                self._owner,
+                self.engine.deadlines,
                 delay=self.engine.delay(name),
             )
             self._executions[name] = execution
@@ -457,10 +459,15 @@ class Driver:
         self.draining = True
         self.settle()
 
+    @property
+    def tasks(self) -> tuple[asyncio.Task[None], ...]:
+        """What is at work: steps, and the end of the run."""
+        return (*self._active.values(), *([self._settling] if self._settling else []))
+
     def abandon(self) -> None:
         """Cancel what runs: the time to end is over. What was not recorded runs again elsewhere."""
         self.draining = True
-        for task in (*self._active.values(), *([self._settling] if self._settling else [])):
+        for task in self.tasks:
             if _begun(task):
                 task.cancel()
 

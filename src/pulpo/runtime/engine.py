@@ -16,6 +16,7 @@ from pulpo.model.conditions import All, Compare, Condition
 from pulpo.model.model import new_id
 from pulpo.runtime import shapes
 from pulpo.runtime.context import Caller
+from pulpo.runtime.deadlines import Deadlines
 from pulpo.runtime.drive import Driver
 from pulpo.runtime.held import Held, key_writes
 from pulpo.runtime.journal import END_STATES, Run, StepRun, clock, step_id
@@ -43,6 +44,7 @@ class Engine:
         self.application = application
         self.store: Store = application.store
         self.worker = Worker(self)
+        self.deadlines = Deadlines()
         self.drivers: dict[str, Driver] = {}
         self._delays = _delays(application.settings.engine.delay)
         self._inputs: dict[str, tuple[type[BaseModel], Any]] = {}

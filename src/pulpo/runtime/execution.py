@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pulpo.errors import NotReady, PulpoError
 from pulpo.runtime import faults, shapes
 from pulpo.runtime.context import Caller, Context, RunRef
+from pulpo.runtime.deadlines import Deadlines, Expired
 from pulpo.runtime.journal import StepRun, clock, error_json
 from pulpo.runtime.session import Access, Session
 from pulpo.settings import Settings
@@ -23,6 +24,8 @@ from pulpo.store.port import Batch, DuplicateId, StaleVersion, Store, UniqueTake
 
 log = logging.getLogger("pulpo.engine")
 
+MISTAKES = frozenset({"PULPO405", "PULPO415"})
+"""What only a change of code mends: trying again is of no use."""
 UNIQUE_TRIES = 10
 """How often an operation that meets a taken id or unique value runs again before that is its answer."""
 
@@ -84,6 +87,7 @@ class Execution:
     caller: Caller
     flow: str | None
     owner: Owner
+    deadlines: Deadlines
     delay: float = 0.0
     retries: int | None = None
     committing: bool = False
@@ -120,7 +124,7 @@ class Execution:
             except (NotReady, Lost):
                 raise
             except PulpoError as error:
-                if error.status < 500 or failures >= retries or self.owner.stopping():
+                if error.status < 500 or error.code in MISTAKES or failures >= retries or self.owner.stopping():
                     raise
                 failures += 1
                 await self._back_off(failures, error)
@@ -147,13 +151,8 @@ class Execution:
         context = Context(session, step.key, self.caller, ref, self.settings, commit, cancel)
         faults.reach("before_body", spec.name)
         try:
-            async with asyncio.timeout(spec.timeout) as limit:
-                if self.delay:
-                    await asyncio.sleep(self.delay)
-                value = await call(spec, step.input or "{}", context)
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
+            value = await self.deadlines.within(spec.timeout, self._body(context))
+        except Expired as error:
             raise PulpoError("PULPO402", f"{spec.name} took longer than {spec.timeout} s") from error
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
@@ -166,6 +165,11 @@ class Execution:
         await self._finish(session, text, already=context._already)  # noqa: SLF001 - ours
         faults.reach("after_result", spec.name)
         return text
+
+    async def _body(self, context: Context) -> Any:
+        if self.delay:
+            await asyncio.sleep(self.delay)
+        return await call(self.spec, self.step.input or "{}", context)
 
     async def _finish(self, session: Session, text: str, *, already: bool) -> None:
         step = self.step

@@ -138,6 +138,7 @@ async def compensate(driver: Driver) -> bool:
             driver.engine.caller_of(driver.run),
             driver.run.name,
             Owner(),
+            driver.engine.deadlines,
             delay=driver.engine.delay(spec.name),
             retries=max(spec.retries, RETRIES),
         )
