@@ -7,14 +7,20 @@ import importlib
 import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import APIRouter, FastAPI
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.types import ASGIApp
 
 from pulpo.errors import PulpoError
 from pulpo.runtime.application import Application
 from pulpo.runtime.http import problems, runs, system
+from pulpo.runtime.http.dispatch import Dispatcher
+from pulpo.runtime.http.limits import Admission
 from pulpo.runtime.http.metrics import Metrics
-from pulpo.runtime.http.middleware import Edge
+from pulpo.runtime.http.middleware import Edge, to_logging
+from pulpo.settings import Settings
 
 log = logging.getLogger("pulpo.http")
 
@@ -52,21 +58,41 @@ def create_app(application: Application, routers: Iterable[APIRouter] = ()) -> F
             app.state.closing.set()
             await application.stop()
 
-    metrics = Metrics()
-    app = FastAPI(
+    api = application.settings.api
+    metrics = Metrics(Admission(api.concurrency, api.queue))
+    pulpo = (runs.flows_router(application), runs.runs_router(application), system.router(application, metrics))
+    ordered = (*_own(application), *routers, *pulpo)
+    app = _Api(
         title=application.spec.name, lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None,
         redirect_slashes=False,
     )  # fmt: skip
+    app.state.edge = partial(_edge, app, ordered, metrics)
+    app.state.access = to_logging
     app.state.application = application
     app.state.closing = asyncio.Event()
     app.state.failure = None
     app.state.paths = _paths(application)
-    app.add_middleware(Edge, settings=application.settings, metrics=metrics)
     problems.install(app)
-    pulpo = (runs.flows_router(application), runs.runs_router(application), system.router(application, metrics))
-    for router in (*_own(application), *routers, *pulpo):
+    for router in ordered:
         app.include_router(router)
     return app
+
+
+class _Api(FastAPI):
+    """FastAPI behind our own edge, which answers in place of Starlette's when something breaks."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The edge, then the short way to plain routes, then FastAPI's way. Called once, at the first request."""
+        stack = super().build_middleware_stack()
+        inner = stack.app if isinstance(stack, ServerErrorMiddleware) else stack
+        outer: ASGIApp = self.state.edge(inner)
+        return outer
+
+
+def _edge(app: FastAPI, routers: tuple[APIRouter, ...], metrics: Metrics, rest: ASGIApp) -> Edge:
+    settings: Settings = app.state.application.settings
+    noted = app.state.access if settings.api.access_log else None
+    return Edge(Dispatcher(app, routers, rest), settings, metrics, noted)
 
 
 def _paths(application: Application) -> tuple[str, ...]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import re
+import secrets
 import time
+from collections.abc import Callable
 from functools import lru_cache
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from ulid import ULID
 
 from pulpo.errors import PulpoError
 from pulpo.runtime.http import problems
 from pulpo.runtime.http.guard import Guard
+from pulpo.runtime.http.limits import ALWAYS, Admission
 from pulpo.runtime.http.metrics import Metrics
 from pulpo.settings import Settings
 
@@ -27,47 +29,69 @@ HEADERS: tuple[tuple[bytes, bytes], ...] = (
 
 _OURS = frozenset(name for name, _ in HEADERS)
 _ID = re.compile(rb"[A-Za-z0-9_.:-]{1,128}")
+_TRACE = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
 
 access = logging.getLogger("pulpo.access")
 log = logging.getLogger("pulpo.http")
 
 
 class Edge:
-    """The outermost layer of the API, in plain ASGI: a few dictionary look-ups a request."""
+    """The outermost layer of the API, in plain ASGI: a few dictionary look-ups a request.
 
-    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
+    Args:
+        app: What is behind it.
+        settings: Who may ask, how long a body may be, how many requests are in work.
+        metrics: Where requests are counted.
+        noted: Told the facts of every answered request; None to keep no access log.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics, noted: Noted | None) -> None:
         self._app = app
         self._limit = settings.api.body_limit
         self._metrics = metrics
-        self._allowed = lru_cache(maxsize=256)(_Admission(Guard.of(settings)).refusal)
+        self._noted = noted
+        self._admission = metrics.admission
+        self._new_id = RequestIds().new
+        self._allowed = lru_cache(maxsize=256)(_Verdict(Guard.of(settings)).refusal)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] == "websocket":  # of a project's own routes
+        """Serve one request, or one web socket."""
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":  # of a project's own routes
             await self._web_socket(scope, receive, send)
-            return
-        if scope["type"] != "http":
+        else:
             await self._app(scope, receive, send)
-            return
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        given = headers.get(b"x-request-id", b"")
-        request_id = given if _ID.fullmatch(given) else str(ULID()).encode()
+        given = headers.get(b"x-request-id")
+        request_id = given if given is not None and _ID.fullmatch(given) else self._new_id()
         scope[problems.REQUEST_ID] = request_id.decode()
         answer = _Answer(send, request_id)
         try:
             refusal = self._refusal(scope, headers)
+            if refusal is None and scope["path"] not in ALWAYS:
+                refusal = await self._place(answer)
             if refusal is not None:
-                await problems.answer(refusal, request_id.decode())(scope, receive, answer.send)
-            else:
+                await problems.response(refusal, request_id.decode())(scope, receive, answer.send)
+            elif b"content-length" in headers or b"transfer-encoding" in headers:
                 await self._app(scope, self._limited(receive), answer.send)
+            else:
+                await self._app(scope, receive, answer.send)
         except Exception:
             log.exception("%s %s broke", scope["method"], scope["path"], extra={"request_id": request_id.decode()})
             if answer.status:
                 raise  # the answer is on its way: only breaking it off tells the client
             await problems.answer(problems.broken(), request_id.decode())(scope, receive, answer.send)
         finally:
-            self._note(scope, answer, request_id, time.perf_counter() - started)
+            answer.leave()
+            status, seconds = answer.status or 499, time.perf_counter() - started
+            self._metrics.request(scope["method"], status, seconds)
+            if self._noted is not None:
+                self._note(self._noted, scope, headers, answer, status, seconds)
 
     async def _web_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pages of other sites may open one anywhere, so who asks is looked at here too."""
@@ -85,6 +109,17 @@ class Edge:
             headers.get(b"origin"),
             headers.get(b"sec-fetch-site"),
         )
+
+    async def _place(self, answer: _Answer) -> PulpoError | None:
+        """Take a place in the server, now or when one is free, or say why not."""
+        try:
+            place = self._admission.enter()
+        except PulpoError as error:
+            return error
+        if place is not None:
+            await self._admission.wait(place)
+        answer.admission = self._admission
+        return None
 
     def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> PulpoError | None:
         refusal = self._stranger(scope, headers)
@@ -112,23 +147,58 @@ class Edge:
     def _too_large(self) -> PulpoError:
         return PulpoError("PULPO607", f"a body has at most {self._limit} bytes", headers={"Connection": "close"})
 
-    def _note(self, scope: Scope, answer: _Answer, request_id: bytes, seconds: float) -> None:
-        self._metrics.request(scope["method"], answer.status or 499, seconds)
-        if access.isEnabledFor(logging.INFO):
-            client = scope.get("client")
-            facts = {
-                "method": scope["method"],
-                "path": scope["path"],
-                "status": answer.status or 499,
-                "bytes": answer.size,
-                "ms": round(seconds * 1000, 2),
-                "client": client[0] if client else None,
-                "request_id": request_id.decode(),
-            }
-            access.info("request", extra={"facts": facts})
+    def _note(
+        self, noted: Noted, scope: Scope, headers: dict[bytes, bytes], answer: _Answer, status: int, seconds: float
+    ) -> None:
+        client, trace = scope.get("client"), headers.get(b"traceparent")
+        facts = {
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": status,
+            "bytes": answer.size,
+            "ms": round(seconds * 1000, 2),
+            "client": client[0] if client else None,
+            "request_id": scope[problems.REQUEST_ID],
+        }
+        if trace is not None and (traced := _TRACE.fullmatch(trace)) is not None:
+            facts["trace_id"] = traced[1].decode()
+        noted(facts)
 
 
-class _Admission:
+Noted = Callable[[dict[str, object]], None]
+
+
+def to_logging(facts: dict[str, object]) -> None:
+    """Write a request to the access log, as a record with `facts`."""
+    if access.isEnabledFor(logging.INFO):
+        access.info("request", extra={"facts": facts})
+
+
+_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = tuple((one + two).encode() for one in _LETTERS for two in _LETTERS)
+
+
+class RequestIds:
+    """Ids like ULIDs, cheaper: the time and random bits are written once a millisecond, then a counter follows."""
+
+    def __init__(self) -> None:
+        self._moment = 0
+        self._start = b""
+        self._count = 0
+
+    def new(self) -> bytes:
+        """An id of 26 letters and digits, unique and sortable by time."""
+        moment = int(time.time() * 1000)
+        pairs = _PAIRS
+        if moment != self._moment or self._count == 1 << 20:
+            self._moment, self._count = moment, 0
+            bits = moment << 60 | secrets.randbits(60)
+            self._start = b"".join(pairs[bits >> shift & 1023] for shift in range(100, -1, -10))
+        self._count += 1
+        return self._start + pairs[self._count >> 10 & 1023] + pairs[self._count & 1023]
+
+
+class _Verdict:
     """The guard's verdict as a value, so that it can be remembered: a client asks with the same headers again."""
 
     def __init__(self, guard: Guard) -> None:
@@ -147,12 +217,13 @@ class _Admission:
 
 
 class _Answer:
-    """The way out: headers are added, status and size noted."""
+    """The way out: headers are added, status and size noted, the place in the server given back."""
 
-    __slots__ = ("_request_id", "_send", "size", "status")
+    __slots__ = ("_request_id", "_send", "admission", "size", "status")
 
     def __init__(self, send: Send, request_id: bytes) -> None:
         self._send, self._request_id = send, request_id
+        self.admission: Admission | None = None
         self.status = self.size = 0
 
     async def send(self, message: Message) -> None:
@@ -160,9 +231,17 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = message.setdefault("headers", [])
-            own = {name for name, _ in headers if name in _OURS}
+            if _STREAM in headers:  # event streams stay open: they take no place from those who want an answer
+                self.leave()
+            own = [name for name, _ in headers if name in _OURS]
             headers.append((b"x-request-id", self._request_id))
-            headers.extend(pair for pair in HEADERS if pair[0] not in own)
+            headers.extend([pair for pair in HEADERS if pair[0] not in own] if own else HEADERS)
         else:
             self.size += len(message.get("body", b""))
         await self._send(message)
+
+    def leave(self) -> None:
+        """Give the place back, once."""
+        if self.admission is not None:
+            self.admission.leave()
+            self.admission = None

@@ -30,9 +30,14 @@ def body_of(error: PulpoError, request_id: str) -> bytes:
 
 
 def answer(error: PulpoError, request_id: str) -> Response:
-    """The response for an error."""
+    """The response for an error; one of ours is logged."""
     if error.status >= 500:
         log.error("%s %s", error.code, error.detail, extra={"request_id": request_id}, exc_info=error)
+    return response(error, request_id)
+
+
+def response(error: PulpoError, request_id: str) -> Response:
+    """The response for an error that is nobody's fault here."""
     return Response(body_of(error, request_id), error.status, error.headers, MEDIA_TYPE)
 
 
