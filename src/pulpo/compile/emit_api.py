@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pulpo import names
 from pulpo.compile.artifact import Artifact, call, json_text, quoted, render
 from pulpo.compile.identifiers import Identifiers
+from pulpo.runtime import bulk
 from pulpo.runtime.http.openapi import openapi
 from pulpo.settings import Settings
 from pulpo.spec import Action, AppSpec, FlowPlan, ModelSpec, OperationSpec
@@ -34,17 +35,39 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class _Served:
-    """How an action of a model is served."""
+    """How an action of a model is served; `needs`: it is served where one of these is, by default where itself is."""
 
     method: str
     function: str
     by_id: bool
     doc: str
+    needs: tuple[Action, ...] = ()
+    suffix: str = ""
 
 
-_ACTIONS: Mapping[Action, _Served] = {
+# The addresses beside the documents come before those of the documents.
+_ACTIONS: Mapping[str, _Served] = {
     "list": _Served("get", "list_{many}", by_id=False, doc="List {many}, a page at a time."),
     "create": _Served("post", "create_{one}", by_id=False, doc="Add a {one}."),
+    "aggregate": _Served(
+        "get",
+        "aggregate_{many}",
+        by_id=False,
+        doc="Count and sum {many} by groups.",
+        needs=("list",),
+        suffix="/aggregate",
+    ),
+    "export": _Served(
+        "get", "export_{many}", by_id=False, doc="Export {many} as CSV or NDJSON.", needs=("list",), suffix="/export"
+    ),
+    "bulk": _Served(
+        "post",
+        "bulk_{many}",
+        by_id=False,
+        doc="Create, change and remove many {many}.",
+        needs=bulk.ACTIONS,
+        suffix="/bulk",
+    ),
     "get": _Served("get", "get_{one}", by_id=True, doc="Get the {one} with this id{key}."),
     "replace": _Served("put", "replace_{one}", by_id=True, doc="Put a whole new {one} in place."),
     "patch": _Served("patch", "patch_{one}", by_id=True, doc="Change fields of a {one} (RFC 7386)."),
@@ -64,7 +87,7 @@ def emit_api(app: AppSpec, plans: Mapping[str, FlowPlan], settings: Settings) ->
     return (
         _application(app, (*models.values(), *modules.values())),
         *(_model(app.model(name), module) for name, module in models.items()),
-        *(_group(group, groups[group], module) for group, module in modules.items()),
+        *(_group(app, groups[group], module) for group, module in modules.items()),
         Artifact(package, render("api/package.py.jinja", path=package, name=app.name)),
         Artifact("openapi.json", json_text(openapi(app, plans, settings))),
     )
@@ -106,15 +129,19 @@ def _model(model: ModelSpec, module: str) -> Artifact:
             tag=model.collection,
             documents=documents,
             model=model.name,
-            endpoints=[_action(model, action, documents, taken) for action in _ACTIONS if action in model.api],
+            endpoints=[_action(model, action, documents, taken) for action in _ACTIONS if _is_served(model, action)],
         ),
     )
 
 
-def _action(model: ModelSpec, action: Action, documents: str, taken: Identifiers) -> Endpoint:
+def _is_served(model: ModelSpec, action: str) -> bool:
+    return any(needed in model.api for needed in _ACTIONS[action].needs or (action,))
+
+
+def _action(model: ModelSpec, action: str, documents: str, taken: Identifiers) -> Endpoint:
     served = _ACTIONS[action]
     one, many = names.snake(model.name), model.collection
-    path = model.path + ("/{id}" if served.by_id else "")
+    path = model.path + ("/{id}" if served.by_id else served.suffix)
     operation_id = served.function.format(one=one, many=many)
     key = f" or {model.key}" if model.key else ""
     words = {"one": one.replace("_", " "), "many": many.replace("_", " "), "key": key}
@@ -127,13 +154,24 @@ def _action(model: ModelSpec, action: Action, documents: str, taken: Identifiers
     )
 
 
-_STATUS: Mapping[Action, int] = {"create": 201, "delete": 204}
+_STATUS: Mapping[str, int] = {"create": 201, "delete": 204}
 
 
-def _group(group: str, operations: Iterable[OperationSpec], module: str) -> Artifact:
+def _group(app: AppSpec, operations: Iterable[OperationSpec], module: str) -> Artifact:
     path = f"{_FOLDER}/{module}.py"
     operations = tuple(operations)
-    functions = Identifiers(_GROUP_NAMES).of_operations(operation.name for operation in operations)
+    bulks = {operation.name: f"{operation.name}.bulk" for operation in operations if bulk.served(app, operation)}
+    taken = Identifiers(_GROUP_NAMES)
+    functions = taken.of_operations(operation.name for operation in operations)
+    endpoints = []
+    for operation in operations:
+        doc = operation.description or operation.title or names.title(operation.short)
+        endpoints.append(_call(operation, operation.path, operation.name, functions[operation.name], doc, "call"))
+        if operation.name in bulks:
+            id, doc = bulks[operation.name], f"Call `{operation.name}` with many inputs."
+            function = taken.free(f"{functions[operation.name]}_bulk")
+            endpoints.append(_call(operation, f"{operation.path}/bulk", id, function, doc, "call_many"))
+    group = operations[0].group
     return Artifact(
         path,
         render(
@@ -142,16 +180,18 @@ def _group(group: str, operations: Iterable[OperationSpec], module: str) -> Arti
             sources=_sources(operations),
             doc=f"The addresses of the operations in `{group}`.",
             tag=group,
-            endpoints=[
-                Endpoint(
-                    _route("post", operation.path, operation.name),
-                    _signature(functions[operation.name], by_id=False),
-                    operation.description or operation.title or names.title(operation.short),
-                    call("operations.call", (quoted(operation.name), "request"), indent=4, prefix="return await "),
-                )
-                for operation in operations
-            ],
+            endpoints=endpoints,
         ),
+    )
+
+
+def _call(operation: OperationSpec, path: str, id: str, function: str, doc: str, method: str) -> Endpoint:
+    arguments = (quoted(operation.name), "request")
+    return Endpoint(
+        _route("post", path, id),
+        _signature(function, by_id=False),
+        doc,
+        call(f"operations.{method}", arguments, indent=4, prefix="return await "),
     )
 
 

@@ -14,6 +14,8 @@ from pulpo.spec import FieldSpec, Json
 
 STAMPS = frozenset({"version", "created_at", "updated_at"})
 """Fields that Pulpo writes."""
+RESERVED = frozenset({"aggregate", "bulk", "export"})
+"""No document's id or key: what the addresses beside the documents are called."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,11 @@ from pulpo.errors import FieldError, NotFound, PulpoError
 from pulpo.model.conditions import Compare, Condition
 from pulpo.model.model import Model, now
 from pulpo.runtime import shapes
-from pulpo.runtime.bodies import STAMPS, Closed, invalid, merge, parse_object
+from pulpo.runtime.aggregation import aggregate
+from pulpo.runtime.bodies import RESERVED, STAMPS, Closed, invalid, merge, parse_object
 from pulpo.runtime.context import Caller
 from pulpo.runtime.expansion import Views
+from pulpo.runtime.export import Export, export
 from pulpo.runtime.filters import Fields
 from pulpo.runtime.keys import Answer, Key
 from pulpo.runtime.listing import parse
@@ -129,6 +131,14 @@ class Documents:
             body, cursor = pydantic_core.to_json(shown), page.cursor
         total = await self._store.count(self.spec.collection, where) if listing.count else None
         return Listed(body, total, None if cursor is None else listing.next_query(cursor), listing.first_query())
+
+    async def aggregate_json(self, parameters: Iterable[tuple[str, str]]) -> bytes:
+        """Groups of documents, counted and summed, as query parameters ask for it. Raises PulpoError PULPO603."""
+        return await aggregate(self._store, self.spec.collection, self.fields, parameters, self.resolved)
+
+    async def export(self, parameters: Iterable[tuple[str, str]]) -> Export:
+        """All documents that query parameters ask for, page by page. Raises PulpoError PULPO603."""
+        return await export(self._store, self.spec, self.fields, parameters, self.resolved, self._views)
 
     async def resolved(self, where: Condition | None) -> Condition | None:
         """A filter with ids where references were given as keys."""
@@ -312,8 +322,12 @@ class Documents:
         return page.records[0] if page.records else None
 
     async def _refuse_ambiguous(self, document: Model, old: Model | None) -> None:
-        """An id and a key must not lead to two documents."""
+        """An id and a key must lead to one document, and to a document."""
         key = self.spec.key
+        for name in ("id",) if key is None else ("id", key):
+            value = getattr(document, name)
+            if value in RESERVED and (old is None or value != getattr(old, name)):
+                raise invalid((FieldError(f"/{name}", "reserved", "This is an address beside the documents"),))
         if key is None:
             return
         value = getattr(document, key)

@@ -10,6 +10,8 @@ from pydantic.json_schema import JsonSchemaMode
 
 from pulpo import names
 from pulpo.model.types import OPTIONS
+from pulpo.runtime.expansion import expandables
+from pulpo.runtime.filters import Fields
 from pulpo.settings import Settings
 from pulpo.spec import AppSpec, FieldSpec, FlowPlan, Json, ModelSpec, OperationSpec, Shape
 
@@ -51,6 +53,7 @@ def _model(app: AppSpec, model: ModelSpec) -> dict[str, Json]:
         "actions": list(model.api),
         "unique": [list(fields) for fields in model.unique],
         "fields": [_field(field) for field in model.fields],
+        **_lists(app, model),
         "referred_by": [
             {"model": other.name, "field": path}
             for other in app.models
@@ -58,6 +61,17 @@ def _model(app: AppSpec, model: ModelSpec) -> dict[str, Json]:
             if field.target == model.name
         ],
         "ui": dict(model.ui),
+    }
+
+
+def _lists(app: AppSpec, model: ModelSpec) -> dict[str, Json]:
+    """How lists of a model can be asked for."""
+    fields = Fields.of(model.fields)
+    return {
+        "filters": [{"path": leaf.path, "operators": list(leaf.operators)} for leaf in fields.leaves.values()],
+        "sorts": list(fields.sortable),
+        "searched": list(fields.searched),
+        "expands": [each.name for each in expandables(app, model)],
     }
 
 

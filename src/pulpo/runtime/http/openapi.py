@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pulpo import __version__, names
 from pulpo.errors import CODES
+from pulpo.runtime import aggregation, bulk, export
 from pulpo.runtime.expansion import expandables
 from pulpo.runtime.filters import CLAUSES, Fields, Leaf
 from pulpo.runtime.http.schemas import Schemas, ref
@@ -21,8 +23,13 @@ _ASK = ("PULPO603", "PULPO606", "PULPO610", "PULPO507")
 _SUCCESS = {200: "Done", 201: "Created", 202: "Accepted", 204: "Done; there is no body"}
 _SUMMARY = {
     "list": "List {many}", "create": "Create a {one}", "get": "Get a {one}", "replace": "Replace a {one}",
-    "patch": "Change a {one}", "delete": "Delete a {one}",
+    "patch": "Change a {one}", "delete": "Delete a {one}", "aggregate": "Count and sum {many} by groups",
+    "export": "Export {many}", "bulk": "Create, change and delete many {many}",
 }  # fmt: skip
+
+
+_NEEDS: Mapping[str, tuple[str, ...]] = {"aggregate": ("list",), "export": ("list",), "bulk": bulk.ACTIONS}
+"""What is served where one of these is."""
 
 
 def openapi(app: AppSpec, plans: Mapping[str, FlowPlan], settings: Settings) -> dict[str, Json]:
@@ -33,6 +40,8 @@ def openapi(app: AppSpec, plans: Mapping[str, FlowPlan], settings: Settings) -> 
         paths.update(_model_paths(app, model, settings))
     for operation in app.operations:
         paths[operation.path] = {"post": _operation(operation, schemas)}
+        if bulk.served(app, operation):
+            paths[f"{operation.path}/bulk"] = {"post": _operation_bulk(operation, schemas)}
     for name, plan in sorted(plans.items()):
         paths[f"/flows/{name}/runs"] = {"post": _flow(name, plan)}
     paths.update(_run_paths(settings))
@@ -65,11 +74,15 @@ def _model_paths(app: AppSpec, model: ModelSpec, settings: Settings) -> dict[str
     words = {"one": one.replace("_", " "), "many": many.replace("_", " ")}
     named = {
         "list": f"list_{many}", "create": f"create_{one}", "get": f"get_{one}", "replace": f"replace_{one}",
-        "patch": f"patch_{one}", "delete": f"delete_{one}",
+        "patch": f"patch_{one}", "delete": f"delete_{one}", "aggregate": f"aggregate_{many}",
+        "export": f"export_{many}", "bulk": f"bulk_{many}",
     }  # fmt: skip
     served: dict[str, tuple[str, str, dict[str, Json]]] = {
         "list": ("", "get", _list(app, model, settings)),
         "create": ("", "post", _create(model)),
+        "aggregate": ("/aggregate", "get", _aggregate(model)),
+        "export": ("/export", "get", _export(app, model)),
+        "bulk": ("/bulk", "post", _bulk(model)),
         "get": ("/{id}", "get", _get(app, model)),
         "replace": ("/{id}", "put", _change(model, "Replace", _JSON)),
         "patch": ("/{id}", "patch", _change(model, "Patch", "application/merge-patch+json")),
@@ -77,11 +90,11 @@ def _model_paths(app: AppSpec, model: ModelSpec, settings: Settings) -> dict[str
     }
     paths: dict[str, Json] = {}
     for action, (suffix, method, made) in served.items():
-        if action in model.api:
+        if any(needed in model.api for needed in _NEEDS.get(action, (action,))):
             head = {"operationId": named[action], "summary": _SUMMARY[action].format(**words), "tags": [many]}
             if model.description and action == "list":
                 head["description"] = model.description
-            path = paths.setdefault(model.path + suffix, {"parameters": [_id(model)]} if suffix else {})
+            path = paths.setdefault(model.path + suffix, {"parameters": [_id(model)]} if suffix == "/{id}" else {})
             path[method] = {**head, **made}
     return paths
 
@@ -99,6 +112,82 @@ def _list(app: AppSpec, model: ModelSpec, settings: Settings) -> dict[str, Json]
     return {
         "parameters": parameters,
         "responses": _responses({200: page}, (*_ASK,), headers=("Link", "X-Total-Count")),
+    }
+
+
+def _aggregate(model: ModelSpec) -> dict[str, Json]:
+    fields = Fields.of(model.fields)
+    units = "|".join(aggregation.BUCKETS)
+    paths = "|".join(re.escape(path) for path in aggregation.timed(fields))
+    buckets = {
+        "type": "string",
+        "pattern": f"^({paths}):({units})$",
+        "description": "A time or date and a stretch (UTC): `created_at:day`. Dates have no hours.",
+    }
+    numbers = list(aggregation.summed(fields))
+    parameters = [
+        *_filters(model),
+        _names("group", list(aggregation.grouped(fields)), "What makes groups; with `bucket` at most three."),
+        _query("bucket", buckets),
+        _query("count", {"enum": ["", "true"], "description": "Every group says its count."}),
+        _names("sum", numbers, "What is summed; amounts exactly."),
+        _names("avg", numbers, "What is averaged: of the values that are there, amounts to their own decimals."),
+    ]
+    groups = {"type": "array", "items": ref("Group"), "maxItems": aggregation.MOST}
+    return {"parameters": parameters, "responses": _responses({200: groups}, _ASK)}
+
+
+def _export(app: AppSpec, model: ModelSpec) -> dict[str, Json]:
+    format = {"enum": list(export.FORMATS), "default": "ndjson"}
+    fields = [each for each in _view(app, model) if each["name"] == "fields"]
+    responses = _responses({200: None}, _ASK, headers=("Content-Disposition",))
+    text = {"schema": {"type": "string"}}
+    responses["200"]["content"] = {"text/csv": text, "application/x-ndjson": text}
+    return {"parameters": [*_filters(model), _sort(model), *fields, _query("format", format)], "responses": responses}
+
+
+def _bulk(model: ModelSpec) -> dict[str, Json]:
+    parts: dict[str, Json] = {
+        "create": ref(f"{model.name}Create"),
+        "patch": {
+            "type": "object",
+            "properties": {
+                "id": {"type": "string"},
+                "version": {"type": ["integer", "null"], "minimum": 1},
+                "changes": ref(f"{model.name}Patch"),
+            },
+            "required": ["id", "changes"],
+            "additionalProperties": False,
+        },
+        "delete": {"type": "string"},
+    }
+    done = [action for action in bulk.ACTIONS if action in model.api]
+    lists = {action: {"type": "array", "items": parts[action], "maxItems": bulk.MOST} for action in done}
+    body = {
+        "type": "object",
+        "description": f"At most {bulk.MOST} items; each is done by itself, in this order.",
+        "properties": lists,
+        "additionalProperties": False,
+    }
+    results = {action: {"type": "array", "items": ref("WriteResult")} for action in done}
+    answer = {"type": "object", "properties": results, "additionalProperties": False}
+    return {
+        "parameters": [_KEY],
+        "requestBody": _request(body),
+        "responses": _responses({200: answer}, _BODY),
+    }
+
+
+def _operation_bulk(operation: OperationSpec, schemas: Schemas) -> dict[str, Json]:
+    inputs = schemas.input(operation) if operation.input.cls is not None else {"type": "object"}
+    result = {**ref("CallResult"), "properties": {"output": schemas.output(operation)}}
+    return {
+        "operationId": f"{operation.name}.bulk",
+        "summary": f"{operation.title or names.title(operation.short)}, with many inputs",
+        "tags": [operation.group],
+        "parameters": [_KEY],
+        "requestBody": _request({"type": "array", "items": inputs, "maxItems": bulk.MOST}),
+        "responses": _responses({200: {"type": "array", "items": result}}, _BODY),
     }
 
 
@@ -401,6 +490,7 @@ def _problem(description: str) -> dict[str, Json]:
 
 def _headers() -> dict[str, Json]:
     words = {
+        "Content-Disposition": "The name of the file.",
         "ETag": "The document's version, for If-Match.",
         "Idempotency-Replayed": "`true`: the answer to an earlier request with the same key.",
         "Link": 'The next page, as `rel="next"`; missing on the last one.',

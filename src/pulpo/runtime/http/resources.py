@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
 
 from pulpo.errors import PulpoError
+from pulpo.runtime import bulk
 from pulpo.runtime.application import Application
 from pulpo.runtime.documents import Documents, Written
-from pulpo.runtime.http import requests
+from pulpo.runtime.http import problems, requests
 
 JSON = "application/json"
+_MEDIA = {"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson"}
 
 
 class ModelRoutes:
@@ -34,6 +37,23 @@ class ModelRoutes:
                 if query is not None
             )
         return Response(found.body, headers=headers, media_type=JSON)
+
+    async def aggregate(self, request: Request) -> Response:
+        """Groups of documents, counted and summed, as a JSON array."""
+        return Response(await self._documents.aggregate_json(request.query_params.multi_items()), media_type=JSON)
+
+    async def export(self, request: Request) -> Response:
+        """Everything that the filters find, streamed; the address takes those of the list."""
+        found = await self._documents.export(request.query_params.multi_items())
+        headers = {"Content-Disposition": f'attachment; filename="{self._spec.collection}.{found.format}"'}
+        return StreamingResponse(found.chunks, headers=headers, media_type=_MEDIA[found.format])
+
+    async def bulk(self, request: Request) -> Response:
+        """Results of many creates, patches and deletes, each done by itself."""
+        requests.no_parameters(request)
+        body, key = await requests.json_body(request), requests.idempotency_key(request)
+        caller, id = requests.caller(request), problems.request_id(request)
+        return Response(await bulk.write(self._documents, body, caller, key, id), media_type=JSON)
 
     async def create(self, request: Request) -> Response:
         """201 with the document and its address."""
@@ -104,6 +124,13 @@ class OperationRoutes:
         if outcome.replayed:
             headers["Idempotency-Replayed"] = "true"
         return Response(outcome.output, headers=headers, media_type=JSON)
+
+    async def call_many(self, operation: str, request: Request) -> Response:
+        """200 with a result for each input, each called by itself, one after the other."""
+        requests.no_parameters(request)
+        body, key = await requests.json_body(request), requests.idempotency_key(request)
+        caller, id = requests.caller(request), problems.request_id(request)
+        return Response(await bulk.call(self._application, operation, body, caller, key, id), media_type=JSON)
 
 
 def _document(written: Written, status: int = 200) -> Response:

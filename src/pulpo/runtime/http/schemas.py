@@ -205,13 +205,41 @@ def _own() -> dict[str, Json]:
     plan = _object(
         {"flow": _TEXT, "steps": {"type": "array", "items": {"type": "object"}}, "one_per": _MAYBE}, ["flow", "steps"]
     )
+    numbers: Json = {"type": "object", "additionalProperties": {"type": ["number", "null"]}}
+    group = _object(
+        {
+            "group": {"type": "object", "description": "The value of each field that the group is made by."},
+            "count": {"type": "integer"},
+            "sum": numbers,
+            "avg": numbers,
+        },
+        ["group", "count"],
+        more=False,
+    )
+    status = {"type": "integer", "description": "As the request for this one item would have been answered."}
+    write = _object(
+        {
+            "status": status,
+            "id": _TEXT,
+            "version": {"type": "integer"},
+            "replayed": {"type": "boolean"},
+            "problem": ref("Problem"),
+        },
+        ["status"],
+        more=False,
+    )
+    told = {"already": {"type": "boolean"}, "replayed": {"type": "boolean"}}
+    result = _object({"status": status, "output": {}, "run": _TEXT, **told, "problem": ref("Problem")}, ["status"])
     return {
+        "CallResult": result,
         "Cancelling": _object({"reason": _TEXT}, (), more=False),
+        "Group": group,
         "Plan": plan,
         "Problem": problem,
         "Retrying": _object({"input": {"type": ["object", "null"]}}, (), more=False),
         "Run": run,
         "RunError": failure,
         "StepRun": step,
+        "WriteResult": write,
         "Waking": _object({}, (), more=False),
     }

@@ -25,6 +25,24 @@ async def create_note(request: Request) -> Response:
     return await notes.create(request)
 
 
+@router.get("/notes/aggregate", operation_id="aggregate_notes")
+async def aggregate_notes(request: Request) -> Response:
+    """Count and sum notes by groups."""
+    return await notes.aggregate(request)
+
+
+@router.get("/notes/export", operation_id="export_notes")
+async def export_notes(request: Request) -> Response:
+    """Export notes as CSV or NDJSON."""
+    return await notes.export(request)
+
+
+@router.post("/notes/bulk", operation_id="bulk_notes")
+async def bulk_notes(request: Request) -> Response:
+    """Create, change and remove many notes."""
+    return await notes.bulk(request)
+
+
 @router.get("/notes/{id}", operation_id="get_note")
 async def get_note(request: Request, id: str) -> Response:
     """Get the note with this id."""

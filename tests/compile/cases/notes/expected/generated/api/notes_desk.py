@@ -19,7 +19,19 @@ async def write_note(request: Request) -> Response:
     return await operations.call("notes.desk.write_note", request)
 
 
+@router.post("/operations/notes/desk/write_note/bulk", operation_id="notes.desk.write_note.bulk")
+async def write_note_bulk(request: Request) -> Response:
+    """Call `notes.desk.write_note` with many inputs."""
+    return await operations.call_many("notes.desk.write_note", request)
+
+
 @router.post("/operations/notes/desk/finish_note", operation_id="notes.desk.finish_note")
 async def finish_note(request: Request) -> Response:
     """Cross a note out."""
     return await operations.call("notes.desk.finish_note", request)
+
+
+@router.post("/operations/notes/desk/finish_note/bulk", operation_id="notes.desk.finish_note.bulk")
+async def finish_note_bulk(request: Request) -> Response:
+    """Call `notes.desk.finish_note` with many inputs."""
+    return await operations.call_many("notes.desk.finish_note", request)
