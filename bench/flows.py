@@ -1,7 +1,8 @@
 """Flows per second: Pulpo's embedded engine beside a bare journal sketch and bare asyncio, in one run.
 
-The flow is the order app's: eleven operations whose bodies do nothing. Three engines take turns on one event loop
-(uvloop, as the API process has), several rounds each, and the medians are compared:
+The flow is the order app's: eleven operations whose bodies do nothing. Three engines take turns in one process
+with the event loop (uvloop) and the collector settings of Pulpo's API process, several rounds each, and the medians are
+compared:
 
 * `pulpo`: the embedded engine on SQLite, with validation, events, leases and the seed's plan;
 * `sketch`: `asyncio.gather` and a journal, nothing else: an intent row before and a result row after each operation,
@@ -38,6 +39,7 @@ from pulpo import Context, flow, operation
 from pulpo.graph.build import plans
 from pulpo.runtime.application import Application, assemble
 from pulpo.runtime.context import Caller
+from pulpo.runtime.process import tune_collector
 from pulpo.settings import Settings
 from pulpo.spec import AppSpec
 
@@ -225,6 +227,7 @@ async def measure(rounds: int) -> dict[str, Any]:
         }
         for one in engines.values():
             await timed(one, 1, 20)
+        tune_collector()
         for _ in range(rounds):
             for at_once, flows in PHASES.items():
                 for engine, one in engines.items():

@@ -11,6 +11,7 @@ import typer
 
 from pulpo.cli.options import project_root
 from pulpo.runtime import target
+from pulpo.runtime.process import tune_collector
 
 if TYPE_CHECKING:
     from pulpo.runtime.application import Application
@@ -31,6 +32,7 @@ async def work(application: Application) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
     await application.start(execute=True)
+    tune_collector()
     try:
         typer.echo(f"worker of {application.spec.name}: ready", err=True)
         await told.wait()
