@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, PlainSerializer
 from pydantic._internal._model_construction import ModelMetaclass
 from typing_extensions import dataclass_transform
-from ulid import ULID
 
 from pulpo import names
 from pulpo.model.conditions import Column
+from pulpo.model.ids import ulid
 from pulpo.model.types import Field
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ Timestamp = Annotated[
 
 def new_id(prefix: str) -> str:
     """A fresh id: prefixed, sortable by time (ULID), unique across machines."""
-    return f"{prefix}_{ULID()}"
+    return f"{prefix}_{ulid()}"
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(Field,))

@@ -158,14 +158,15 @@ class Documents:
         Raises:
             PulpoError: PULPO601, PULPO602 the body; PULPO510 a reference; PULPO501, PULPO504 taken; a hook's own.
         """
-        document = self._validated(raw, self._on_create)
-        await self._references.resolve(self._store, document)
+        document = await self._received(raw)
         claim = self._claim(document, caller, key)
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             if claim is not None and (answer := await claim.stored(self._store)) is not None:
                 return self._replayed(answer)
             try:
-                return await self._create(document.model_copy(deep=True), caller, claim)
+                if attempt:  # a hook may have changed the document: begin with what came, which costs less than copies
+                    document = await self._received(raw)
+                return await self._create(document, caller, claim)
             except _Again:
                 continue
             except PulpoError:
@@ -174,6 +175,12 @@ class Documents:
                     return self._replayed(answer)
                 raise
         raise _kept_changing(self.spec.name)
+
+    async def _received(self, raw: Raw) -> Model:
+        """A new document as the client sent it, its references looked up."""
+        document = self._validated(raw, self._on_create)
+        await self._references.resolve(self._store, document)
+        return document
 
     async def _create(self, document: Model, caller: Caller, claim: Key | None) -> Written:
         await self._refuse_ambiguous(document, None)
@@ -202,10 +209,10 @@ class Documents:
         Raises:
             PulpoError: as `create`; NotFound; PULPO609 another version; PULPO408 it kept changing.
         """
-        new = self._validated(raw, self._on_change)
+        fresh = [self._validated(raw, self._on_change)]
 
         async def change(old: Model, _: Record) -> Model:
-            document = new.model_copy(deep=True)
+            document = fresh.pop() if fresh else self._validated(raw, self._on_change)
             document.__dict__.update({name: getattr(old, name) for name in self._kept})
             return document
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
+import os
+import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 
 from fastapi import APIRouter, FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp
 
@@ -64,7 +67,7 @@ def create_app(application: Application, routers: Iterable[APIRouter] = ()) -> F
     ordered = (*_own(application), *routers, *pulpo)
     app = _Api(
         title=application.spec.name, lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None,
-        redirect_slashes=False,
+        redirect_slashes=False, telemetry=_telemetry(),
     )  # fmt: skip
     app.state.edge = partial(_edge, app, ordered, metrics)
     app.state.access = to_logging
@@ -76,6 +79,13 @@ def create_app(application: Application, routers: Iterable[APIRouter] = ()) -> F
     for router in ordered:
         app.include_router(router)
     return app
+
+
+def _telemetry() -> TelemetryConfig | None:
+    """FastAPI's own where the process has OpenTelemetry's SDK; else none, so that no request has to ask for it."""
+    if "opentelemetry.sdk" in sys.modules or any(name.startswith("OTEL_") for name in os.environ):
+        return None
+    return {"tracing": False, "metrics": False, "logs": False}
 
 
 class _Api(FastAPI):

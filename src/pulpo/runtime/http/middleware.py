@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import secrets
 import time
 from collections.abc import Callable
 from functools import lru_cache
@@ -12,6 +11,7 @@ from functools import lru_cache
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pulpo.errors import PulpoError
+from pulpo.model.ids import ulid
 from pulpo.runtime.http import problems
 from pulpo.runtime.http.guard import Guard
 from pulpo.runtime.http.limits import ALWAYS, Admission
@@ -52,7 +52,6 @@ class Edge:
         self._metrics = metrics
         self._noted = noted
         self._admission = metrics.admission
-        self._new_id = RequestIds().new
         self._allowed = lru_cache(maxsize=256)(_Verdict(Guard.of(settings)).refusal)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,7 +67,7 @@ class Edge:
         started = time.perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         given = headers.get(b"x-request-id")
-        request_id = given if given is not None and _ID.fullmatch(given) else self._new_id()
+        request_id = given if given is not None and _ID.fullmatch(given) else ulid().encode()
         scope[problems.REQUEST_ID] = request_id.decode()
         answer = _Answer(send, request_id)
         try:
@@ -172,30 +171,6 @@ def to_logging(facts: dict[str, object]) -> None:
     """Write a request to the access log, as a record with `facts`."""
     if access.isEnabledFor(logging.INFO):
         access.info("request", extra={"facts": facts})
-
-
-_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_PAIRS = tuple((one + two).encode() for one in _LETTERS for two in _LETTERS)
-
-
-class RequestIds:
-    """Ids like ULIDs, cheaper: the time and random bits are written once a millisecond, then a counter follows."""
-
-    def __init__(self) -> None:
-        self._moment = 0
-        self._start = b""
-        self._count = 0
-
-    def new(self) -> bytes:
-        """An id of 26 letters and digits, unique and sortable by time."""
-        moment = int(time.time() * 1000)
-        pairs = _PAIRS
-        if moment != self._moment or self._count == 1 << 20:
-            self._moment, self._count = moment, 0
-            bits = moment << 60 | secrets.randbits(60)
-            self._start = b"".join(pairs[bits >> shift & 1023] for shift in range(100, -1, -10))
-        self._count += 1
-        return self._start + pairs[self._count >> 10 & 1023] + pairs[self._count & 1023]
 
 
 class _Verdict:
