@@ -247,14 +247,9 @@ def _filter(leaf: Leaf, operator: str) -> Json:
     schema: Json = {"type": "array", "items": items} if several else items
     if operator in ("in", "nin"):
         schema = {**schema, "minItems": 1}
-    return {
-        "name": leaf.path if operator == "eq" else f"{leaf.path}[{operator}]",
-        "in": "query",
-        "description": f"{leaf.path}: {_MEANING[operator]}.",
-        "explode": operator not in ("in", "nin"),
-        "style": "form",
-        "schema": schema,
-    }
+    name = leaf.path if operator == "eq" else f"{leaf.path}[{operator}]"
+    found = {"name": name, "in": "query", "description": f"{leaf.path}: {_MEANING[operator]}.", "schema": schema}
+    return {**found, "explode": False} if operator in ("in", "nin") else found
 
 
 def _value(leaf: Leaf) -> dict[str, Json]:
