@@ -44,12 +44,16 @@ class Deadlines:
         try:
             return await work
         except asyncio.CancelledError as error:
-            if task in self._late and task.uncancel() <= cancels:
-                raise Expired from error
+            if task in self._late:
+                self._late.discard(task)
+                if task.uncancel() <= cancels:
+                    raise Expired from error
             raise
         finally:
             self._until.pop(task, None)
-            self._late.discard(task)
+            if task in self._late:  # the work took no notice
+                self._late.discard(task)
+                task.uncancel()
 
     def _look(self) -> None:
         now = self._loop.time()

@@ -19,11 +19,12 @@ import pydantic_core
 from pulpo.errors import NotReady, PulpoError
 from pulpo.model.model import now, timestamp
 from pulpo.runtime.execution import Execution, Followup, Lost, Owner
-from pulpo.runtime.held import Held, key_writes
-from pulpo.runtime.journal import Run, StepRun, clock, error_json, step_id
+from pulpo.runtime.held import UNRECORDED, Held, key_writes
+from pulpo.runtime.intents import intent
+from pulpo.runtime.journal import Run, StepRun, clock, error_json
 from pulpo.runtime.unwind import Ending, unwind
 from pulpo.spec import FlowPlan, Json, Step
-from pulpo.store.port import Batch, Write, WriteFailed
+from pulpo.store.port import Batch, Require, Write, WriteFailed
 
 if TYPE_CHECKING:
     from pulpo.runtime.engine import Engine
@@ -32,8 +33,6 @@ log = logging.getLogger("pulpo.engine")
 
 LONGEST_PAUSE = 60.0
 """Seconds between two looks at something that is not ready yet, at most."""
-UNRECORDED = frozenset({"PULPO505", "PULPO507"})
-"""What the store says when it takes nothing now: no room, not reachable."""
 
 
 class Driver:
@@ -55,6 +54,7 @@ class Driver:
         self._outputs: dict[str, Json] = {}
         self._completed: set[str] = set()
         self._landing: dict[str, Json] = {}
+        self._recorded: set[str] = set()
         self._active: dict[str, asyncio.Task[None]] = {}
         self._executions: dict[str, Execution] = {}
         self._plan_steps = {step.operation: step for step in plan.steps}
@@ -73,23 +73,6 @@ class Driver:
         return self.held.run
 
     # beginning
-
-    @staticmethod
-    def first_steps(run: Run, plan: FlowPlan) -> tuple[StepRun, ...]:
-        """The intents of the steps that need nothing, to be committed with the run itself."""
-        data = pydantic_core.from_json(run.input or "{}")
-        return tuple(
-            StepRun(
-                step_id(run.id, step.operation),
-                run=run.id,
-                operation=step.operation,
-                input=wired(step, data, {}),
-                token=run.token,
-                started_at=clock(),
-            )
-            for step in plan.steps
-            if not step.needs
-        )
 
     def start(self) -> None:
         """Go on from what the journal says."""
@@ -151,6 +134,8 @@ class Driver:
         except PulpoError as error:
             # what happened cannot be recorded now (no room, not reachable): it stays as it was and is tried again
             log.warning("step %s of run %s is not recorded: %s", name, self.run.id, error.detail)
+            if (record := self.steps.get(name)) is not None:
+                record.state, record.finished_at = "running", None
             self._timers.append(asyncio.get_running_loop().call_later(1.0, self._launch_if_ready, step))
         finally:
             self._active.pop(name, None)
@@ -163,7 +148,7 @@ class Driver:
             spec = self.app.operation(name)
             record = self.steps.get(name)
             if record is None:
-                record = self._intend(step, self._outputs)
+                record = self.steps[name] = intent(self.run, step, self._input, self._outputs)
                 await self._commit_intent(record, atomic=spec.atomic)
             elif record.state == "waiting" or (record.attempts and not spec.atomic):
                 record.state, record.wake_at = "running", None
@@ -171,6 +156,7 @@ class Driver:
             if self.ending is not None:
                 record.state = "cancelled"
                 return
+            self._recorded.discard(name)
             execution = Execution(
                 self.engine.store,
                 self.app.settings,
@@ -200,39 +186,32 @@ class Driver:
         # a step that waited for its own run would wait for itself
         await self.engine.cancel_live(value, but=self.run.id)
 
-    def _intend(self, step: Step, outputs: Mapping[str, Json]) -> StepRun:
-        record = self.steps[step.operation] = self._intent(step, outputs)
-        return record
-
-    def _intent(self, step: Step, outputs: Mapping[str, Json]) -> StepRun:
-        return StepRun(
-            step_id(self.run.id, step.operation),
-            run=self.run.id,
-            operation=step.operation,
-            input=wired(step, self._input, outputs),
-            token=self.run.token,
-            started_at=clock(),
-        )
-
     async def _commit_intent(self, record: StepRun, *, atomic: bool) -> None:
-        batch = Batch((record.insert(),), (record.event(),))
         if atomic:
             # its result cannot land without this row, so nobody needs to wait for it
-            self.engine.in_background(self._lands(batch))
+            self.engine.in_background(self._lands(record))
             await asyncio.sleep(0)
             return
         try:
-            await self._lands(batch)
+            await self._lands(record)
         except PulpoError:
             self.steps.pop(record.operation, None)  # the row is not there: it has to be intended again
             raise
 
-    async def _lands(self, batch: Batch) -> None:
-        try:
-            await self.engine.store.commit(batch)
-        except WriteFailed as error:
-            self.lose()
-            raise Lost from error
+    async def _lands(self, record: StepRun) -> None:
+        """Record an intent while the run is as it is known here: who was paused begins nothing in a run of others."""
+        while True:
+            writes = (record.insert(), Require(Run.collection, self.run.id, self.run.version))
+            try:
+                await self.engine.store.commit(Batch(writes, (record.event(),)))
+            except WriteFailed as error:
+                if error.index == 0 or not await self.held.refresh():
+                    self.lose()
+                    raise Lost from error
+                if self.run.cancel_requested:
+                    self.stop(Ending("cancel"))
+            else:
+                return
 
     def _follow(self, record: StepRun, alone: bool, plain: bool) -> Followup:  # noqa: C901 - its parts share names
         """What rides along with a step's result: the intents it makes possible, or the end of the run.
@@ -252,7 +231,8 @@ class Driver:
                 done = {*self._completed, *self._landing, name}
                 near = [s for s in self._next[name] if s.operation not in self.steps]
                 ready = [later for later in near if self._needs[later.operation] <= done]
-                intents = [self._intent(later, {**self._landing, **outputs}) for later in ready]
+                known = {**self._landing, **outputs}
+            intents = [intent(self.run, later, self._input, known) for later in ready]
             if len(self._completed) + 1 == len(self._plan_steps):
                 ended = self._ended(outputs)
 
@@ -268,16 +248,17 @@ class Driver:
             self._outputs[name] = output
             if ended is not None:
                 self.held.run = ended
-            for intent in intents:
-                self.steps[intent.operation] = intent
+            for early in intents:
+                self.steps[early.operation] = intent
+                self._recorded.add(early.operation)
             if stops:
                 self.stop(self._gate_ending(step))
             elif self.auto:
                 for later in self._next[name]:
                     self._launch_if_ready(later)
 
-        writes: tuple[Write, ...] = tuple(intent.insert() for intent in intents)
-        events: tuple[Mapping[str, Json], ...] = tuple(intent.event() for intent in intents)
+        writes: tuple[Write, ...] = tuple(early.insert() for early in intents)
+        events: tuple[Mapping[str, Json], ...] = tuple(early.event() for early in intents)
         if ended is not None:
             writes = (*writes, ended.replace(), *key_writes(ended, record))
             events = (*events, ended.event())
@@ -369,6 +350,11 @@ class Driver:
         self._find_ending()
         for step in self.plan.steps:
             self._launch_if_ready(step)
+
+    def drop_unbegun(self) -> None:
+        """Steps whose intent was recorded with their forerunner's result and that never began are in no doubt."""
+        for name in self._recorded:
+            self.steps[name].state = "cancelled"
 
     def passed(self) -> bool:
         """Whether the point of no return lies behind, or all is done."""
@@ -486,13 +472,3 @@ class Driver:
 def _begun(task: asyncio.Task[None]) -> bool:
     """Whether a task has begun. One that has not would be cancelled without ever cleaning up: it looks by itself."""
     return inspect.getcoroutinestate(task.get_coro()) != inspect.CORO_CREATED  # type: ignore[arg-type]  # it is one
-
-
-def wired(step: Step, data: Mapping[str, Json], outputs: Mapping[str, Json]) -> str:
-    """A step's input as JSON text, from the flow's input and earlier steps' outputs; what is missing is left out."""
-    found: dict[str, Json] = {}
-    for wire in step.wires:
-        source = data if wire.step is None else outputs.get(wire.step)
-        if isinstance(source, Mapping) and wire.source in source:
-            found[wire.field] = source[wire.source]
-    return pydantic_core.to_json(found).decode()

@@ -13,6 +13,9 @@ from pulpo.runtime.journal import Run, State, StepRun
 from pulpo.runtime.keys import Answer, Key
 from pulpo.store.port import Batch, Store, Write, WriteFailed
 
+UNRECORDED = frozenset({"PULPO505", "PULPO507"})
+"""What the store says when it takes nothing now: no room, not reachable. It is no verdict on what was to be stored."""
+
 
 class Held:
     """A run's record as this worker knows it. Every change names the version it was read at."""

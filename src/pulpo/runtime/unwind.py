@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import pydantic_core
 
-from pulpo.errors import NotReady
+from pulpo.errors import NotReady, PulpoError
 from pulpo.model.model import now, timestamp
 from pulpo.runtime import faults, shapes
 from pulpo.runtime.execution import Execution, Lost, Owner
-from pulpo.runtime.held import key_writes
+from pulpo.runtime.held import UNRECORDED, key_writes
 from pulpo.runtime.journal import State, StepRun, clock, error_json, step_id
 from pulpo.spec import FlowPlan, Json, OperationSpec, Step
 
@@ -67,10 +67,14 @@ async def _too_late(driver: Driver) -> None:
 
 
 async def _enter(driver: Driver, ending: Ending) -> None:
+    driver.drop_unbegun()
     run = copy(driver.run)
     run.error, run.ending = ending.error, ending.why
     if driver.passed():
         run.incident = "it failed after its point of no return: it has to go forward"
+        run.end("failed")
+    elif ending.error is not None and ending.error["code"] == "PULPO414":
+        run.incident = f"the code has changed since it began: {ending.error['detail']}"
         run.end("failed")
     elif run.kind == "operation" or not to_undo(driver.plan, driver.steps):
         run.end(END_OF[ending.why][0])
@@ -106,30 +110,12 @@ async def compensate(driver: Driver) -> bool:
     """
     faults.reach("before_compensation", driver.run.name)
     for step in to_undo(driver.plan, driver.steps):
-        assert step.compensate is not None
-        spec = driver.app.operation(step.compensate)
-        name = "~" + step.operation
-        record = driver.steps.get(name)
-        if record is not None and record.state in ("completed", "failed"):
+        record = driver.steps.get("~" + step.operation)
+        if record is None or record.state not in ("completed", "failed"):
+            record = await _intended(driver, step, record)
+        if record.state in ("completed", "failed"):
             continue
-        if record is None:
-            of = driver.steps[step.operation]
-            record = StepRun(
-                step_id(driver.run.id, spec.name, of.generation, compensation_of=step.operation),
-                run=driver.run.id,
-                operation=spec.name,
-                kind="compensation",
-                of=step.operation,
-                generation=of.generation,
-                input=undo_input(spec, driver.app.operation(step.operation), of),
-                token=driver.run.token,
-                started_at=clock(),
-            )
-            driver.steps[name] = record
-            await driver.held.record(record)
-        elif record.state == "waiting":
-            record.state, record.wake_at = "running", None
-            await driver.held.record(record)
+        spec = driver.app.operation(record.operation)
         execution = Execution(
             driver.engine.store,
             driver.app.settings,
@@ -149,10 +135,44 @@ async def compensate(driver: Driver) -> bool:
         except NotReady as error:
             if await _waits(driver, record, spec, error):
                 return False
-        except Exception as error:  # noqa: BLE001 - an undoing that fails is an incident, and the next is undone all the same
-            record.state, record.error, record.finished_at = "failed", error_json(error, spec.name), clock()
-            await driver.held.record(record)
+        except Exception as error:
+            if isinstance(error, PulpoError) and error.code in UNRECORDED:
+                raise
+            # an undoing that fails is an incident, and the next is undone all the same
+            failed = copy(record)
+            failed.state, failed.error, failed.finished_at = "failed", error_json(error, spec.name), clock()
+            await driver.held.record(failed)
+            driver.steps["~" + step.operation] = failed
     return True
+
+
+async def _intended(driver: Driver, step: Step, record: StepRun | None) -> StepRun:
+    """The recorded intent of an undoing; it is `failed` at once where the code no longer has what it needs."""
+    assert step.compensate is not None
+    of = driver.steps[step.operation]
+    intent = copy(record) if record is not None else None
+    if intent is None:
+        intent = StepRun(
+            step_id(driver.run.id, step.compensate, of.generation, compensation_of=step.operation),
+            run=driver.run.id,
+            operation=step.compensate,
+            kind="compensation",
+            of=step.operation,
+            generation=of.generation,
+            token=driver.run.token,
+            started_at=clock(),
+        )
+    try:
+        spec = driver.app.operation(step.compensate)
+        intent.input = intent.input or undo_input(spec, driver.app.operation(step.operation), of)
+    except PulpoError as error:
+        intent.state, intent.error, intent.finished_at = "failed", error_json(error, step.compensate), clock()
+    if record is None or intent.state in ("waiting", "failed"):
+        if intent.state == "waiting":
+            intent.state, intent.wake_at = "running", None
+        await driver.held.record(intent)
+    driver.steps["~" + step.operation] = intent
+    return intent
 
 
 async def _waits(driver: Driver, record: StepRun, spec: OperationSpec, error: NotReady) -> bool:
