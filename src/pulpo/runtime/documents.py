@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import pydantic_core
@@ -25,7 +27,7 @@ from pulpo.runtime.expansion import Views
 from pulpo.runtime.export import Export, export
 from pulpo.runtime.filters import Fields
 from pulpo.runtime.keys import Answer, Key
-from pulpo.runtime.listing import parse
+from pulpo.runtime.listing import Listing, parse
 from pulpo.runtime.references import References, with_ids
 from pulpo.spec import Json, ModelSpec
 from pulpo.store.port import (
@@ -53,6 +55,8 @@ Raw = bytes | str | Mapping[str, Json]
 ATTEMPTS = 20
 """How often a change without a precondition starts again because another got in between."""
 EVERYTHING = Caller()
+_REMEMBERED = 200
+"""Characters of a list's parameters up to which they are read once: clients ask for the same pages again and again."""
 
 log = logging.getLogger("pulpo.documents")
 
@@ -83,6 +87,7 @@ class Documents:
     def __init__(self, application: Application, spec: ModelSpec) -> None:
         self.spec = spec
         self._application = application
+        self._asked = lru_cache(maxsize=256)(self._read)
         self._cls: type[Model] = spec.cls  # type: ignore[assignment]  # a ModelSpec's class is a Model
         self._references = References(application.spec, spec)
         self.fields = Fields.of(spec.fields)
@@ -118,7 +123,8 @@ class Documents:
 
     async def list_json(self, parameters: Iterable[tuple[str, str]]) -> Listed:
         """A page of documents, as query parameters ask for it. Raises PulpoError PULPO603."""
-        listing = parse(parameters, self.fields, page_limit=self._application.settings.api.page_limit)
+        given = tuple(parameters)
+        listing = self._asked(given) if sum(map(len, chain(*given))) <= _REMEMBERED else self._read(given)
         view = self._views.view(listing.fields, listing.expand)
         where = await self.resolved(listing.where)
         query = Query(self.spec.collection, where, listing.sort, listing.limit, listing.cursor, listing.offset)
@@ -131,6 +137,9 @@ class Documents:
             body, cursor = pydantic_core.to_json(shown), page.cursor
         total = await self._store.count(self.spec.collection, where) if listing.count else None
         return Listed(body, total, None if cursor is None else listing.next_query(cursor), listing.first_query())
+
+    def _read(self, given: tuple[tuple[str, str], ...]) -> Listing:
+        return parse(given, self.fields, page_limit=self._application.settings.api.page_limit)
 
     async def aggregate_json(self, parameters: Iterable[tuple[str, str]]) -> bytes:
         """Groups of documents, counted and summed, as query parameters ask for it. Raises PulpoError PULPO603."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from urllib.parse import urlencode
 
 from pulpo.errors import PulpoError
@@ -34,7 +35,7 @@ RUN_FIELDS = Fields.of(
 """What the list of runs can be filtered by."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Listing:
     """What a list request asks for. `fields` and `expand` are as they came, `given` are all the parameters."""
 
@@ -50,14 +51,15 @@ class Listing:
 
     def next_query(self, cursor: str) -> str:
         """The query string of the next page: the same, from this cursor on."""
-        return urlencode([*self._elsewhere(), ("cursor", cursor)])
+        return "&".join(filter(None, (self._page, urlencode({"cursor": cursor}))))
 
     def first_query(self) -> str | None:
         """The query string of the first page; None where this is it."""
-        return urlencode(self._elsewhere()) if self.cursor is not None or self.offset else None
+        return self._page if self.cursor is not None or self.offset else None
 
-    def _elsewhere(self) -> list[tuple[str, str]]:
-        return [(name, value) for name, value in self.given if name not in ("cursor", "offset")]
+    @cached_property
+    def _page(self) -> str:
+        return urlencode([(name, value) for name, value in self.given if name not in ("cursor", "offset")])
 
 
 def parse(
