@@ -249,7 +249,7 @@ class Driver:
             if ended is not None:
                 self.held.run = ended
             for early in intents:
-                self.steps[early.operation] = intent
+                self.steps[early.operation] = early
                 self._recorded.add(early.operation)
             if stops:
                 self.stop(self._gate_ending(step))

@@ -19,6 +19,7 @@ from pulpo.runtime.context import Caller
 from pulpo.runtime.deadlines import Deadlines
 from pulpo.runtime.drive import Driver
 from pulpo.runtime.held import Held, key_writes
+from pulpo.runtime.intents import first_intents
 from pulpo.runtime.journal import END_STATES, Run, StepRun, clock, step_id
 from pulpo.runtime.keys import Answer, Key
 from pulpo.runtime.tables import PLANS, RUNS, STEPS
@@ -175,7 +176,7 @@ class Engine:
             run.state, run.wake_at = "queued", clock()
             return run, ()
         run.worker, run.started_at = self.worker.id, clock()
-        return run, Driver.first_steps(run, plan)
+        return run, first_intents(run, plan)
 
     async def _live_run(self, flow: str, plan: FlowPlan, live: str | None) -> PulpoError:
         where = All((Compare("name", "eq", flow), Compare("live", "eq", live)))

@@ -8,8 +8,8 @@ import gc
 def tune_collector() -> None:
     """Let the garbage collector look at what comes and goes only, and less often.
 
-    Hundreds of flows under way are many small living objects, which each collection would walk through again: a fifth of
-    a flow's time. What was made to start (modules, schemas) is set aside for good.
+    Hundreds of flows under way are many small living objects, which each collection would walk through again: a fifth
+    of a flow's time. What was made to start (modules, schemas) is set aside for good.
     """
     gc.collect()
     gc.freeze()
