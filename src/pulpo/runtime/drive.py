@@ -232,7 +232,7 @@ class Driver:
                 near = [s for s in self._next[name] if s.operation not in self.steps]
                 ready = [later for later in near if self._needs[later.operation] <= done]
                 known = {**self._landing, **outputs}
-            intents = [intent(self.run, later, self._input, known) for later in ready]
+                intents = [intent(self.run, later, self._input, known) for later in ready]
             if len(self._completed) + 1 == len(self._plan_steps):
                 ended = self._ended(outputs)
 
