@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import importlib
 import json
 import logging
@@ -22,6 +21,7 @@ from fastapi import FastAPI
 
 from pulpo.errors import PulpoError
 from pulpo.runtime.http.guard import is_loopback
+from pulpo.runtime.process import tune_collector
 from pulpo.runtime.target import imported, load_application
 
 DRAIN = 5
@@ -58,7 +58,7 @@ class AccessLines:
         write: Takes text; called at most every `EVERY` seconds, in the event loop.
     """
 
-    EVERY = 0.1
+    EVERY = 0.02
 
     def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
@@ -73,14 +73,16 @@ class AccessLines:
     def flush(self) -> None:
         """Write what has gathered."""
         gathered, self._gathered = self._gathered, []
-        if gathered:
-            self._write("".join([_line(moment, facts) for moment, facts in gathered]))
-
-
-def _line(moment: float, facts: dict[str, object]) -> str:
-    at = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
-    line = {"at": at, "level": "info", "logger": "pulpo.access", "message": "request", **facts}
-    return pydantic_core.to_json(line).decode() + "\n"
+        lines: list[str] = []
+        second, shown = 0, ""
+        for moment, facts in gathered:
+            if int(moment) != second:
+                second = int(moment)
+                shown = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            begin = f'{{"at":"{shown}.{int(moment % 1 * 1000):03}+00:00","level":"info","logger":"pulpo.access"'
+            lines.append(f'{begin},"message":"request",{pydantic_core.to_json(facts).decode()[1:]}\n')
+        if lines:
+            self._write("".join(lines))
 
 
 class _Server(uvicorn.Server):
@@ -89,7 +91,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, then listen."""
         await super().startup(sockets)
-        gc.freeze()  # what was made to start stays: no collection needs to look at it again
+        tune_collector()
         for listener in sockets or ():
             address, port = listener.getsockname()[:2]
             shown = f"[{address}]" if ":" in address else address
