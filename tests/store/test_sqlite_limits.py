@@ -157,7 +157,7 @@ class TestSense:
 
     async def test_events_that_cannot_be_told_fail_before_anything_is_written(self, store: SqliteStore) -> None:
         """The batch is refused where it is handed over."""
-        with pytest.raises(TypeError):
+        with pytest.raises(ValueError, match="serialize"):
             await store.commit(Batch((thing("a"),), ({"type": object()},)))
         with pytest.raises(PulpoError, match="PULPO603"):
             await store.commit(Batch((thing("a"), thing("b")), ())) and await store.count(THINGS, Compare("x", "eq", 1))
