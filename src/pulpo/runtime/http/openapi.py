@@ -17,9 +17,20 @@ from pulpo.settings import Settings
 from pulpo.spec import AppSpec, FlowPlan, Json, ModelSpec, OperationSpec
 
 _JSON = "application/json"
-_READ = ("PULPO404", "PULPO606")
-_BODY = ("PULPO601", "PULPO602", "PULPO603", "PULPO606", "PULPO607", "PULPO608", "PULPO610", "PULPO507", "PULPO505")
-_ASK = ("PULPO603", "PULPO606", "PULPO610", "PULPO507")
+_READ = ("PULPO404", "PULPO606", "PULPO612")
+_BODY = (
+    "PULPO601",
+    "PULPO602",
+    "PULPO603",
+    "PULPO606",
+    "PULPO607",
+    "PULPO608",
+    "PULPO610",
+    "PULPO507",
+    "PULPO505",
+    "PULPO612",
+)
+_ASK = ("PULPO603", "PULPO606", "PULPO610", "PULPO507", "PULPO612")
 _SUCCESS = {200: "Done", 201: "Created", 202: "Accepted", 204: "Done; there is no body"}
 _SUMMARY = {
     "list": "List {many}", "create": "Create a {one}", "get": "Get a {one}", "replace": "Replace a {one}",
