@@ -14,13 +14,13 @@ import pydantic_core
 from pulpo.errors import NotFound, PulpoError
 from pulpo.model.conditions import All, Compare, Condition
 from pulpo.model.model import new_id
-from pulpo.runtime import shapes
+from pulpo.runtime import shapes, wishes
 from pulpo.runtime.context import Caller
 from pulpo.runtime.deadlines import Deadlines
 from pulpo.runtime.drive import Driver
 from pulpo.runtime.held import Held, key_writes
 from pulpo.runtime.intents import first_intents
-from pulpo.runtime.journal import END_STATES, Run, StepRun, clock, step_id
+from pulpo.runtime.journal import END_STATES, Run, StepRun, clock
 from pulpo.runtime.keys import Answer, Key
 from pulpo.runtime.tables import PLANS, RUNS, STEPS
 from pulpo.runtime.workers import Worker
@@ -135,7 +135,7 @@ class Engine:
             if claim is not None and (answer := await claim.stored(self.store)) is not None and answer.run:
                 return await self.run(answer.run)  # a twin of this request was first
             if isinstance(refused, UniqueTaken):
-                raise await self._live_run(flow, plan, live) from refused
+                raise await self.live_run(flow, plan, live) from refused
             raise
         if run.worker is None:
             self.worker.kick()
@@ -178,7 +178,8 @@ class Engine:
         run.worker, run.started_at = self.worker.id, clock()
         return run, first_intents(run, plan)
 
-    async def _live_run(self, flow: str, plan: FlowPlan, live: str | None) -> PulpoError:
+    async def live_run(self, flow: str, plan: FlowPlan, live: str | None) -> PulpoError:
+        """The error that names the live run in the way of another for the same `one_per` value."""
         where = All((Compare("name", "eq", flow), Compare("live", "eq", live)))
         page = await self.store.query(Query(RUNS, where, limit=1))
         other = page.records[0].id if page.records else "another run"
@@ -189,9 +190,9 @@ class Engine:
         )
 
     async def _retried_by(self, old: str, new: str) -> Write:
-        run = await self._load(old)
+        run = await self.load(old)
         if run.retried_by is not None:
-            raise _retried(run)
+            raise wishes.already_retried(run)
         run.retried_by = new
         return run.replace()
 
@@ -218,7 +219,7 @@ class Engine:
                 driver = Driver(self, run, plan, {}, auto=False)
                 self.driver_started(driver)
         except UniqueTaken as taken:
-            raise await self._live_run(flow, plan, live) from taken
+            raise await self.live_run(flow, plan, live) from taken
         return Attached(driver)
 
     # holding runs
@@ -256,7 +257,7 @@ class Engine:
             await self._claim(run)
 
     async def _claim(self, run: Run, *, auto: bool = True) -> Driver | None:
-        plan = await self._plan_of(run)
+        plan = await self.plan_of(run)
         if plan is None:
             run.incident = "the plan it began with is not known any more"
             run.error = {"code": "PULPO414", "detail": run.incident, "hint": None, "status": 500, "step": None}
@@ -278,7 +279,8 @@ class Engine:
             driver.start()
         return driver
 
-    async def _plan_of(self, run: Run) -> FlowPlan | None:
+    async def plan_of(self, run: Run) -> FlowPlan | None:
+        """The plan that a run began with, or None where it is not known any more."""
         if run.kind == "operation":
             spec = self.application.operations.get(run.name)
             return None if spec is None else single(spec)
@@ -318,9 +320,9 @@ class Engine:
 
     async def run(self, id: str) -> Json:
         """A run's document with its steps in the order of the plan; those not begun are `queued` or `skipped`."""
-        run = await self._load(id)
+        run = await self.load(id)
         steps = [StepRun.load(record).as_json() for record in await self._step_records(id)]
-        plan = await self._plan_of(run)
+        plan = await self.plan_of(run)
         order = {step.operation: place for place, step in enumerate(plan.steps)} if plan else {}
         begun = {step["operation"] for step in steps}
         missing = [
@@ -359,126 +361,19 @@ class Engine:
         Raises:
             NotFound: PULPO404. PulpoError: PULPO407, it has ended or is past its point of no return.
         """
-        for _ in range(20):
-            run = await self._load(id)
-            if run.ended or run.state == "compensating":
-                raise PulpoError(
-                    "PULPO407", f"run {id} is {run.state}", hint="only a run that goes on can be cancelled"
-                )
-            plan = await self._plan_of(run)
-            steps = await self.steps_of(id)
-            pivots = [step.operation for step in plan.steps if step.pivot] if plan else []
-            if any(name in steps and steps[name].state == "completed" for name in pivots):
-                raise PulpoError("PULPO407", f"run {id} is past its point of no return")
-            if run.cancel_requested:
-                return await self.run(id)
-            run.cancel_requested, run.state, run.wake_at = True, "cancelling", clock()
-            run.reason = reason or None
-            try:
-                await self.store.commit(Batch((run.replace(),), (run.event(),)))
-            except StaleVersion:
-                continue
-            driver = self.drivers.get(id)
-            if driver is not None:
-                await driver.cancel()
-            else:
-                self.worker.kick()
-            return await self.run(id)
-        raise PulpoError("PULPO408", f"run {id} kept changing", hint="try again")
+        return await wishes.cancel(self, id, reason=reason)
 
     async def cancel_live(self, value: str, *, but: str | None = None) -> None:
         """Cancel the live runs that are `one_per` this value and wait for their end; `but` is the one that asks."""
-        page = await self.store.query(Query(RUNS, Compare("live", "eq", value), limit=20))
-        for record in page.records:
-            if record.id == but:
-                continue
-            try:
-                await self.cancel(record.id)
-            except PulpoError as error:
-                current = await self._load(record.id)
-                if not current.ended and current.state != "compensating":
-                    raise error from None
-            await self.finished(record.id, timeout=60.0)
+        await wishes.cancel_live(self, value, but=but)
 
     async def wake(self, id: str) -> Json:
         """Try a waiting run now. Raises PulpoError PULPO407 where it is not waiting."""
-        run = await self._load(id)
-        if run.worker is not None or run.ended:
-            raise PulpoError("PULPO407", f"run {id} is {run.state}, not waiting")
-        run.wake_at = clock()
-        await self.store.commit(Batch((run.replace(),), (run.event(),)))
-        self.worker.kick()
-        return await self.run(id)
+        return await wishes.wake(self, id)
 
     async def retry(self, id: str, *, raw: bytes | str | Mapping[str, Json] | None = None) -> Json:
-        """Go on with a run that failed: in place, or, where it was undone or the input is edited, by a new run.
-
-        In place, a step that was definitely refused begins a new generation (a new key); one whose outcome is in doubt
-        keeps its own.
-        """
-        run = await self._load(id)
-        caller = self.caller_of(run)
-        if not run.ended or run.state == "completed":
-            raise PulpoError("PULPO407", f"run {id} is {run.state}", hint="only a run that failed can be retried")
-        if run.retried_by is not None:
-            raise _retried(run)
-        steps = await self.steps_of(id)
-        undone = any(step.kind == "compensation" for step in steps.values())
-        if run.kind == "operation":
-            if run.state != "failed":
-                raise PulpoError("PULPO407", f"run {id} is {run.state}")
-            if raw is None and any(step.doubt for step in steps.values()):
-                return await self._resume(run, steps)  # perhaps it happened: under the key it had
-            outcome = await self.application.call(
-                run.name, raw if raw is not None else run.input or "{}", caller=caller
-            )
-            return await self.run(outcome.run)
-        if raw is not None or undone or run.state != "failed":
-            return await self.start_run(
-                run.name, raw if raw is not None else run.input or "{}", caller=caller, retry_of=run.id
-            )
-        return await self._resume(run, steps)
-
-    async def _resume(self, run: Run, steps: dict[str, StepRun]) -> Json:
-        plan = await self._plan_of(run)
-        if plan is None:
-            raise PulpoError("PULPO414", f"the plan that run {run.id} began with is not known any more")
-        writes: list[Write] = []
-        for step in steps.values():
-            if step.state == "completed" or step.kind == "compensation":
-                continue
-            if step.doubt or step.state == "running":
-                step.state, step.finished_at, step.token = "running", None, run.token + 1
-                writes.append(step.replace())
-            else:
-                again = StepRun(
-                    step_id(run.id, step.operation, step.generation + 1),
-                    run=run.id,
-                    operation=step.operation,
-                    generation=step.generation + 1,
-                    input=step.input,
-                    token=run.token + 1,
-                )
-                writes.append(again.insert())
-        run.state, run.error, run.incident, run.ending, run.finished_at = "queued", None, None, None, None
-        run.token, run.worker, run.wake_at, run.cancel_requested = run.token + 1, None, clock(), False
-        run.recoveries, run.key = 0, None
-        if plan.one_per:
-            run.live = self._live_of(run, plan.one_per)
-        try:
-            await self.store.commit(Batch((run.replace(), *writes), (run.event(),)))
-        except UniqueTaken as taken:
-            raise await self._live_run(run.name, plan, run.live) from taken
-        self.worker.kick()
-        return await self.run(run.id)
-
-    def _live_of(self, run: Run, one_per: str) -> str | None:
-        """The value that a run is `one_per`, as it was when it began: its input leaves defaults out."""
-        value = pydantic_core.from_json(run.input or "{}").get(one_per)
-        if value is None and run.name in self.application.plans:
-            field = self.input_of(run.name).model_fields.get(one_per)
-            value = None if field is None else field.get_default(call_default_factory=True)
-        return None if value is None else str(value)
+        """Go on with a run that failed: in place, or, where it was undone or the input is edited, by a new run."""
+        return await wishes.retry(self, id, raw=raw)
 
     # what drivers ask
 
@@ -493,7 +388,8 @@ class Engine:
         short = operation.rpartition(".")[2]
         return self._delays.get(operation, self._delays.get(short, self._delays.get("all", 0.0)))
 
-    async def _load(self, id: str) -> Run:
+    async def load(self, id: str) -> Run:
+        """A run's record. Raises NotFound."""
         record = await self.store.get(RUNS, id)
         if record is None:
             raise NotFound("run", id)
@@ -526,10 +422,6 @@ def single(spec: OperationSpec) -> FlowPlan:
     wires = tuple(Wire(field.name, None, field.name) for field in spec.input.fields)
     step = Step(spec.name, wires=wires, atomic=spec.atomic, retries=spec.retries, timeout=spec.timeout, wait=spec.wait)
     return FlowPlan(spec.name, (step,))
-
-
-def _retried(run: Run) -> PulpoError:
-    return PulpoError("PULPO407", f"run {run.id} was retried already, by {run.retried_by}")
 
 
 def ended(state: str) -> bool:
