@@ -53,7 +53,7 @@ class Driver:
         self._input: dict[str, Json] = pydantic_core.from_json(run.input or "{}")
         self._outputs: dict[str, Json] = {}
         self._completed: set[str] = set()
-        self._landing: dict[str, Json] = {}
+        self._landing: set[str] = set()
         self._recorded: set[str] = set()
         self._active: dict[str, asyncio.Task[None]] = {}
         self._executions: dict[str, Execution] = {}
@@ -222,7 +222,7 @@ class Driver:
         name = record.operation
         step = self._plan_steps[name]
         output = pydantic_core.from_json(record.output or "null")
-        outputs = {**self._outputs, name: output}
+        self._outputs[name] = output  # of use only once the step has landed, or is sure to
         stops = self._stops(step, output)
         intents: list[StepRun] = []
         ended: Run | None = None
@@ -231,21 +231,19 @@ class Driver:
                 done = {*self._completed, *self._landing, name}
                 near = [s for s in self._next[name] if s.operation not in self.steps]
                 ready = [later for later in near if self._needs[later.operation] <= done]
-                known = {**self._landing, **outputs}
-                intents = [intent(self.run, later, self._input, known) for later in ready]
+                intents = [intent(self.run, later, self._input, self._outputs) for later in ready]
             if len(self._completed) + 1 == len(self._plan_steps):
-                ended = self._ended(outputs)
+                ended = self._ended(self._outputs)
 
         if plain and not stops:
-            self._landing[name] = output
+            self._landing.add(name)
 
         def failed() -> None:
-            self._landing.pop(name, None)
+            self._landing.discard(name)
 
         def landed() -> None:
-            self._landing.pop(name, None)
+            self._landing.discard(name)
             self._completed.add(name)
-            self._outputs[name] = output
             if ended is not None:
                 self.held.run = ended
             for early in intents:

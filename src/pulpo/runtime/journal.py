@@ -8,6 +8,7 @@ was paused can land nothing afterwards.
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import Any, ClassVar, Literal, Self, TypeAlias
@@ -66,7 +67,7 @@ _RAW = ("input", "output")
 
 
 @dataclass(slots=True)
-class _Entry:
+class _Entry(ABC):
     """What runs and steps have in common: being a document."""
 
     collection: ClassVar[str]
@@ -91,11 +92,9 @@ class _Entry:
         """The record as it goes out over HTTP."""
         return pydantic_core.from_json(self._text())  # type: ignore[no-any-return]
 
+    @abstractmethod
     def _text(self) -> str:
-        # input and output are JSON text already: they are spliced in, not parsed and written again
-        names, values = _NAMES[type(self)]
-        head = pydantic_core.to_json(dict(zip(names, values(self), strict=True))).decode()
-        return f'{head[:-1]},"input":{self.input or "null"},"output":{self.output or "null"}}}'
+        """The record as JSON text; input and output, which are text already, are spliced in."""
 
     @classmethod
     def load(cls, record: Record) -> Self:
@@ -137,6 +136,10 @@ class Run(_Entry):
     started_at: str | None = None
     finished_at: str | None = None
 
+    def _text(self) -> str:
+        head = pydantic_core.to_json(dict(zip(_RUN_NAMES, _RUN_VALUES(self), strict=True))).decode()
+        return f'{head[:-1]},"input":{self.input or "null"},"output":{self.output or "null"}}}'
+
     @property
     def ended(self) -> bool:
         """Whether nothing more happens by itself."""
@@ -176,6 +179,22 @@ class StepRun(_Entry):
     created_at: str = field(default_factory=clock)
     started_at: str | None = None
     finished_at: str | None = None
+    _head: str | None = field(default=None, init=False, repr=False, compare=False)
+
+    def _text(self) -> str:
+        # written twice for every step of every flow: what never changes is encoded once, the rest needs no escaping
+        if self._head is None:
+            fixed = ("id", "run", "operation", "kind", "of", "generation", "created_at")
+            self._head = pydantic_core.to_json({name: getattr(self, name) for name in fixed}).decode()[:-1]
+        return (
+            f'{self._head},"version":{self.version},"state":"{self.state}","attempts":{self.attempts},'
+            f'"error":{_json(self.error)},"doubt":{_FLAG[self.doubt]},"already":{_FLAG[self.already]},'
+            f'"touched":{_json(self.touched) if self.touched else "[]"},"token":{self.token},'
+            f'"waiting_since":{_moment(self.waiting_since)},"wake_at":{_moment(self.wake_at)},'
+            f'"updated_at":{_moment(self.updated_at)},"started_at":{_moment(self.started_at)},'
+            f'"finished_at":{_moment(self.finished_at)},'
+            f'"input":{self.input or "null"},"output":{self.output or "null"}}}'
+        )
 
     @property
     def key(self) -> str:
@@ -193,17 +212,24 @@ class StepRun(_Entry):
         }
 
 
+_FLAG = {True: "true", False: "false"}
+
+
+def _json(value: Json) -> str:
+    return "null" if value is None else pydantic_core.to_json(value).decode()
+
+
+def _moment(value: str | None) -> str:
+    return "null" if value is None else f'"{value}"'
+
+
 def step_id(run: str, operation: str, generation: int = 1, *, compensation_of: str | None = None) -> str:
     """The identity of a step: (run, operation, generation), never a counter; an undoing is named after its step."""
     return f"{run}:~{compensation_of}:{generation}" if compensation_of else f"{run}:{operation}:{generation}"
 
 
-def _members(cls: type[_Entry]) -> tuple[tuple[str, ...], attrgetter[tuple[Json, ...]]]:
-    names = tuple(spec.name for spec in fields(cls) if spec.name not in _RAW)
-    return names, attrgetter(*names)
-
-
-_NAMES: dict[type, tuple[tuple[str, ...], attrgetter[tuple[Json, ...]]]] = {
-    cls: _members(cls) for cls in (Run, StepRun)
+_RUN_NAMES = tuple(spec.name for spec in fields(Run) if spec.name not in _RAW)
+_RUN_VALUES = attrgetter(*_RUN_NAMES)
+_KNOWN: dict[type, frozenset[str]] = {
+    cls: frozenset(spec.name for spec in fields(cls) if spec.init) for cls in (Run, StepRun)
 }
-_KNOWN: dict[type, frozenset[str]] = {cls: frozenset(spec.name for spec in fields(cls)) for cls in (Run, StepRun)}
