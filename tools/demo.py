@@ -29,6 +29,7 @@ FLOW = "order_to_cash"
 ORDERS = 4
 PATIENCE = 60.0
 ENDS = {"stopped", "completed", "failed", "cancelled", "compensated"}
+COPIED = "copied.json"
 _MADE = {"generated", ".pulpo", "__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache", ".hypothesis"}
 _BAR = 32
 
@@ -54,8 +55,10 @@ def main() -> int:
 def running_shop() -> Any:
     """The shop as it runs, copied, compiled and started as far as that is needed: its status."""
     say("the order system is in .demo/ecommerce-app")
-    copied = copy(EXAMPLE, APP)
-    print(f"  {copied} files copied" if copied else "  nothing to copy")
+    copied, edited = copy(EXAMPLE, APP)
+    print(f"  {copied} file{'s' if copied > 1 else ''} copied" if copied else "  nothing to copy")
+    for relative in edited:
+        print(f"  {relative} was edited there and stays as it is")
     for line in pulpo("compile").splitlines():
         print(f"  {line}")
     status, source = shop_status(), digest()
@@ -152,22 +155,39 @@ def where_next(status: Any) -> str:
     return "\n".join(["", "It goes on running. Where to look:", *lines])
 
 
-def copy(source: Path, target: Path) -> int:
-    """Make the files of `target` those of `source`, but for what running it made; how many had to change."""
-    wanted = {path.relative_to(source): path for path in files(source)}
-    changed = 0
-    for relative, path in wanted.items():
-        copied = target / relative
-        if not copied.exists() or copied.read_bytes() != path.read_bytes():
-            copied.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, copied)
-            changed += 1
-    for path in list(files(target)):
-        own = path.relative_to(target)
-        if own not in wanted and own.name not in {"pulpo.lock", "openapi.json"}:
-            path.unlink()
-            changed += 1
-    return changed
+def copy(source: Path, target: Path) -> tuple[int, tuple[str, ...]]:
+    """Bring a copy up to date, but for what running it made and what a person changed there.
+
+    Returns:
+        How many files changed, and which ones a person has edited, which are left as they are.
+    """
+    record = target / ".pulpo" / COPIED
+    before: dict[str, str] = json.loads(record.read_text()) if record.exists() else {}
+    wanted = {path.relative_to(source).as_posix(): path for path in files(source)}
+    changed, edited, now = 0, [], {}
+    for relative in sorted({*before, *wanted}):
+        there = target / relative
+        found = hashed(there) if there.exists() else None
+        if found is not None and relative in before and found != before[relative]:
+            edited.append(relative)
+            now[relative] = before[relative]
+        elif relative not in wanted:
+            there.unlink(missing_ok=True)
+            changed += found is not None
+        else:
+            now[relative] = hashed(wanted[relative])
+            if found != now[relative]:
+                there.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(wanted[relative], there)
+                changed += 1
+    record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    record.write_text(json.dumps(now, indent=1))
+    return changed, tuple(edited)
+
+
+def hashed(path: Path) -> str:
+    """A file's SHA-256."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def files(folder: Path) -> Iterator[Path]:

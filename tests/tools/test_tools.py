@@ -62,19 +62,33 @@ def test_packing_twice_gives_the_same_bytes(example, tmp_path):
 def test_the_demo_copies_only_what_changed(example, tmp_path):
     """A first copy takes the sources; a second nothing; a changed, a new and a removed file are three changes."""
     copy, target = tool("demo").copy, tmp_path / "demo" / "shop"
-    assert copy(example, target) == 3
+    assert copy(example, target) == (3, ())
     (target / "pulpo.lock").write_text("made there")
-    (target / ".pulpo").mkdir()
+    (target / ".pulpo").mkdir(exist_ok=True)
     (target / ".pulpo" / "data.db").write_text("made there")
-    assert copy(example, target) == 0
+    assert copy(example, target) == (0, ())
     (example / "pulpo.toml").write_text("[project]")
     (example / "seed.py").write_text("seed")
     (example / "models" / "order.py").unlink()
-    assert copy(example, target) == 3
+    assert copy(example, target) == (3, ())
     assert (target / "seed.py").read_text() == "seed"
     assert not (target / "models" / "order.py").exists()
     assert (target / ".pulpo" / "data.db").exists()
     assert (target / "pulpo.lock").exists()
+
+
+def test_the_demo_leaves_alone_what_a_person_did_there(example, tmp_path):
+    """A file that somebody added stays; one that somebody edited stays and is named, also when its source is gone."""
+    copy, target = tool("demo").copy, tmp_path / "demo" / "shop"
+    copy(example, target)
+    (target / "order.json").write_text("mine")
+    (target / "models" / "order.py").write_text("edited")
+    (example / "models" / "order.py").write_text("newer")
+    assert copy(example, target) == (0, ("models/order.py",))
+    (example / "models" / "order.py").unlink()
+    assert copy(example, target) == (0, ("models/order.py",))
+    assert (target / "models" / "order.py").read_text() == "edited"
+    assert (target / "order.json").read_text() == "mine"
 
 
 def test_make_help_lists_every_target_for_people():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,6 +12,8 @@ import pydantic
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 from typing_extensions import TypeAliasType
+
+from pulpo.errors import Nearest
 
 T = TypeVar("T")
 OPTIONS = "x-pulpo"  # where Field keeps its options inside json_schema_extra
@@ -72,6 +75,9 @@ else:
             return Annotated[str, RefTo(target)]
 
 
+_PYDANTIC = tuple(name for name in inspect.signature(pydantic.Field).parameters if name not in ("default", "extra"))
+
+
 def Field(  # noqa: N802 - named as Pydantic's, which it extends
     default: Any = ...,
     *,
@@ -106,6 +112,10 @@ def Field(  # noqa: N802 - named as Pydantic's, which it extends
         "renamed_from": renamed_from,
         "ui": ui,
     }
+    for name in options:
+        if name not in _PYDANTIC:
+            near = Nearest(_PYDANTIC).to(name) or "see Pydantic's Field and pulpo's"
+            raise TypeError(f"Field() has no option {name!r}; {near}")
     chosen = {name: value for name, value in given.items() if value}
     extra: Any = {OPTIONS: chosen} if chosen else None
     if default_factory is not None:
