@@ -73,11 +73,5 @@ def parse_object(text: str) -> dict[str, Any]:
     except ValueError as error:
         raise PulpoError("PULPO601", f"the body is not valid JSON: {error}") from None
     if not isinstance(data, dict):
-        raise invalid((FieldError("", "object_type", "Input should be an object"),))
+        raise shapes.places((FieldError("", "object_type", "Input should be an object"),))
     return data
-
-
-def invalid(errors: tuple[FieldError, ...]) -> PulpoError:
-    """PULPO602 for these places."""
-    places = ", ".join(error.pointer or "/" for error in errors[:3])
-    return PulpoError("PULPO602", f"{len(errors)} invalid or missing: {places}", errors=errors)

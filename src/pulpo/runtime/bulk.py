@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from pulpo.errors import FieldError, PulpoError
 from pulpo.runtime import shapes
-from pulpo.runtime.bodies import invalid
 from pulpo.runtime.context import Caller
 from pulpo.spec import Action, AppSpec, Json, OperationSpec
 
@@ -77,9 +76,9 @@ async def write(documents: Documents, raw: bytes, caller: Caller, key: str | Non
     closed = [action for action in ACTIONS if action in body.model_fields_set and action not in documents.spec.api]
     if closed:
         message = f"{documents.spec.collection} do not serve this"
-        raise invalid(tuple(FieldError(f"/{action}", "not_served", message) for action in closed))
+        raise shapes.places(tuple(FieldError(f"/{action}", "not_served", message) for action in closed))
     if len(body.create) + len(body.patch) + len(body.delete) > MOST:
-        raise invalid((FieldError("", "too_long", f"A request has at most {MOST} items"),))
+        raise shapes.places((FieldError("", "too_long", f"A request has at most {MOST} items"),))
 
     async def create(place: int, item: dict[str, object]) -> dict[str, Json]:
         written = await documents.create(item, caller, _key(key, place))

@@ -21,7 +21,7 @@ from pulpo.model.conditions import Compare, Condition
 from pulpo.model.model import Model, now
 from pulpo.runtime import shapes
 from pulpo.runtime.aggregation import aggregate
-from pulpo.runtime.bodies import RESERVED, STAMPS, Closed, invalid, merge, parse_object
+from pulpo.runtime.bodies import RESERVED, STAMPS, Closed, merge, parse_object
 from pulpo.runtime.context import Caller
 from pulpo.runtime.expansion import Views
 from pulpo.runtime.export import Export, export
@@ -235,14 +235,14 @@ class Documents:
         body = parse_object(text)
         breaches = tuple(self._on_change.breaches(body))
         if breaches:
-            raise invalid(breaches)
+            raise shapes.places(breaches)
 
         async def change(_: Model, record: Record) -> Model:
             merged = pydantic_core.to_json(merge(pydantic_core.from_json(record.json), body))
             try:
                 return self._cls.model_validate_json(merged)
             except ValidationError as error:
-                raise shapes.invalid(error) from None
+                raise shapes.invalid(error, self._cls) from None
 
         return await self._change(id, change, caller, versions)
 
@@ -305,11 +305,12 @@ class Documents:
             document = self._cls.model_validate_json(text)
         except ValidationError as error:
             if not breaches:
-                raise shapes.invalid(error) from None
+                raise shapes.invalid(error, self._cls) from None
             named = {breach.pointer for breach in breaches}
-            raise invalid((*breaches, *(e for e in shapes.invalid(error).errors if e.pointer not in named))) from None
+            others = (e for e in shapes.invalid(error, self._cls).errors if e.pointer not in named)
+            raise shapes.places((*breaches, *others)) from None
         if breaches:
-            raise invalid(breaches)
+            raise shapes.places(breaches)
         return document
 
     async def _record(self, id: str, versions: frozenset[int] | None) -> Record:
@@ -328,7 +329,7 @@ class Documents:
         try:
             return self._cls.model_validate_json(record.json)
         except ValidationError as error:
-            places = ", ".join(each.pointer for each in shapes.invalid(error).errors)
+            places = ", ".join(each.pointer for each in shapes.invalid(error, self._cls).errors)
             raise PulpoError("PULPO414", f'{self.spec.name} "{record.id}" no longer fits its model: {places}') from None
 
     async def _by_key(self, value: str) -> Record | None:
@@ -343,7 +344,7 @@ class Documents:
         for name in ("id",) if key is None else ("id", key):
             value = getattr(document, name)
             if value in RESERVED and (old is None or value != getattr(old, name)):
-                raise invalid((FieldError(f"/{name}", "reserved", "This is an address beside the documents"),))
+                raise shapes.places((FieldError(f"/{name}", "reserved", "This is an address beside the documents"),))
         if key is None:
             return
         value = getattr(document, key)

@@ -8,11 +8,15 @@ from typing import Any
 
 import pydantic_core
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic_core import ErrorDetails
 
-from pulpo.errors import FieldError, NotFound, PulpoError
+from pulpo.errors import FieldError, Nearest, NotFound, PulpoError
 from pulpo.model.conditions import Compare
 from pulpo.spec import AppSpec, FieldSpec, FlowPlan, Json, ModelSpec, OperationSpec
 from pulpo.store.port import Query, Store
+
+NAMED = 5
+"""How many places of a body an error's sentence names; all of them stand in `errors`."""
 
 
 def pointer(location: tuple[int | str, ...]) -> str:
@@ -20,14 +24,26 @@ def pointer(location: tuple[int | str, ...]) -> str:
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
 
 
-def invalid(error: ValidationError) -> PulpoError:
-    """A validation error as a problem, the values that were sent left out."""
+def invalid(error: ValidationError, cls: type[BaseModel] | None = None) -> PulpoError:
+    """A validation error as a problem, the values that were sent left out; `cls` is what was asked for."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
     if found and found[0]["type"] == "json_invalid":
         return PulpoError("PULPO601", found[0]["msg"])
-    errors = [FieldError(pointer(item["loc"]), item["type"], item["msg"]) for item in found]
-    places = ", ".join(item.pointer or "/" for item in errors[:3])
-    return PulpoError("PULPO602", f"{len(errors)} invalid or missing: {places}", errors=errors)
+    near = Nearest(tuple(cls.model_fields) if cls is not None else ())
+    return places(tuple(FieldError(pointer(item["loc"]), item["type"], _message(item, near)) for item in found))
+
+
+def places(errors: tuple[FieldError, ...]) -> PulpoError:
+    """PULPO602 for these places of a body."""
+    named = ", ".join(error.pointer or "/" for error in errors[:NAMED]) + (", …" if len(errors) > NAMED else "")
+    return PulpoError("PULPO602", f"{len(errors)} invalid or missing: {named}", errors=errors)
+
+
+def _message(item: ErrorDetails, near: Nearest) -> str:
+    if item["type"] != "extra_forbidden":
+        return item["msg"]
+    hint = near.to(str(item["loc"][-1])) if len(item["loc"]) == 1 else None
+    return "There is no such field" + (f"; {hint}" if hint else "")
 
 
 def text_of(raw: bytes | str | Mapping[str, Json] | BaseModel) -> str:
@@ -52,7 +68,7 @@ def parse(cls: type[BaseModel], text: str) -> BaseModel:
     try:
         return cls.model_validate_json(text)
     except ValidationError as error:
-        raise invalid(error) from None
+        raise invalid(error, cls) from None
 
 
 class References:
