@@ -98,7 +98,7 @@ def test_new_model(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_new_operation(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the file of its group, or beside it where that is taken."""
+    """In the file of its group, or beside it where that is taken; one that is declared already is refused."""
     monkeypatch.chdir(tmp_path)
     run("cli", "init")
     assert run("new", "operation", "stock.count.count_items").out == "created  operations/count.py\n"
@@ -107,7 +107,16 @@ def test_new_operation(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     )
     assert run("check").out == "1 model, 4 operations, 2 flows: no problems\n"
     again = run("new", "operation", "stock.count.book_difference")
-    assert (again.code, again.err) == (2, "PULPO804  operations/count_book_difference.py exists; nothing was written\n")
+    assert again.code == 2
+    assert again.err.startswith(
+        "PULPO804  stock.count.book_difference is declared already, at operations/count_book_difference.py:"
+    )
+    assert again.err.endswith("; nothing was written\n")
+    run("new", "operation", "stock.count.count_items")
+    assert not (tmp_path / "operations" / "count_count_items.py").exists()
+    (tmp_path / "operations" / "count_later.py").touch()
+    taken = run("new", "operation", "stock.count.later")
+    assert (taken.code, taken.err) == (2, "PULPO804  operations/count_later.py exists; nothing was written\n")
     assert run("new", "operation", "Stock.Count").code == 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -38,6 +39,8 @@ def operation(name: Annotated[str, typer.Argument(help="Dotted, for example orde
         raise PulpoError(
             "PULPO804", f"{name!r} is no name of an operation", hint="it is like orders.checkout.apply_voucher"
         )
+    root = project_root()
+    _refuse_declared(root, name)
     short, group = names.short(name), names.short(names.group(name))
     content = scaffold.text(
         "new/operation.py.tmpl",
@@ -47,9 +50,19 @@ def operation(name: Annotated[str, typer.Argument(help="Dotted, for example orde
         class_name="".join(word.capitalize() for word in short.split("_")),
         title=names.title(short),
     )
-    root = project_root()
     for path in (f"operations/{group}.py", f"operations/{group}_{short}.py"):
         if scaffold.write_missing(root, {path: content}):
             typer.echo(f"created  {path}")
             return
     raise PulpoError("PULPO804", f"operations/{group}_{short}.py exists; nothing was written")
+
+
+def _refuse_declared(root: Path, name: str) -> None:
+    """Raises PulpoError PULPO804 where an operation of this name is declared, in whatever file."""
+    from pulpo.declare.discover import load_app
+
+    app, _ = load_app(root, root.name)
+    for spec in app.operations:
+        if spec.name == name:
+            where = f", at {spec.source.file}:{spec.source.line}" if spec.source is not None else ""
+            raise PulpoError("PULPO804", f"{name} is declared already{where}; nothing was written")
