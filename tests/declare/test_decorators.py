@@ -75,6 +75,22 @@ class TestDatamodel:
         assert (spec.name, spec.api, spec.unique) == ("Note", actions, (("event", "channel"),))
         assert (spec.title, spec.description, spec.ui) == ("A note", "Said.", {"icon": "n"})
 
+    def test_an_unknown_option_is_a_finding_with_the_nearest(self) -> None:
+        """At the declaration's line, and the model is declared all the same."""
+        misspelt: Any = datamodel
+
+        @misspelt(apii="read")
+        class Silent(Model):
+            note: str = ""
+
+        assert [(each.code, each.message, each.hint) for each in findings()] == [
+            ("PULPO102", 'model Silent: there is no option "apii"', 'did you mean "api"?')
+        ]
+        source = findings()[0].source
+        assert source is not None
+        assert source.file == __file__
+        assert source == Silent.__pulpo__.source
+
     def test_a_class_without_docstring_does_not_borrow_one(self) -> None:
         """The description of a model is its own."""
 
@@ -100,6 +116,23 @@ class TestOperation:
         assert spec.title == "Place"
         assert declared() == [spec]
         assert findings() == []
+
+    def test_unknown_options_are_findings_with_the_nearest(self) -> None:
+        """Each of them; where none is near, all that there are."""
+        misspelt: Any = operation
+
+        async def place() -> None: ...
+
+        misspelt(name="a.b.place", atomc=True, zzz=1)(place)
+        near, far = findings()
+        assert (near.code, near.message, near.hint) == (
+            "PULPO103", 'operation "a.b.place": there is no option "atomc"', 'did you mean "atomic"?',
+        )  # fmt: skip
+        assert far.hint is not None
+        assert far.hint.startswith("the options are name, inputs, ")
+        assert "unknown" not in far.hint
+        assert near.source == far.source == spec_of(place).source
+        assert declared() == [spec_of(place)]
 
     def test_a_name_can_be_inferred(self) -> None:
         """From the module and the function, bare or called."""

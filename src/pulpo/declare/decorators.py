@@ -55,6 +55,7 @@ def datamodel(
     title: str | None = None,
     description: str | None = None,
     ui: Mapping[str, Any] | None = None,
+    **unknown: Any,  # the overloads have no such thing: what a type checker did not stop becomes a finding
 ) -> Any:
     """Declare a model: a document with an id, a version and timestamps.
 
@@ -84,6 +85,7 @@ def datamodel(
             place.find("PULPO102", f"model {cls.__name__}: {error.detail}", "declare that class above it")
             return cls
         called = name or cls.__name__
+        _check_options(place, "PULPO102", f"model {called}", datamodel, unknown)
         groups = tuple((group,) if isinstance(group, str) else tuple(group) for group in unique)
         _check_model(place, called, fields, groups)
         spec = ModelSpec(
@@ -153,6 +155,7 @@ def operation(
     title: str | None = None,
     description: str | None = None,
     ui: Mapping[str, Any] | None = None,
+    **unknown: Any,  # the overloads have no such thing: what a type checker did not stop becomes a finding
 ) -> Any:
     """Declare an operation: an async function that reads and writes documents.
 
@@ -216,6 +219,7 @@ def operation(
         )
         if not inspect.iscoroutinefunction(function):
             place.find("PULPO208", f'operation "{called}" is not async', f"write `async def {function.__name__}(…)`")
+        _check_options(place, "PULPO103", f'operation "{called}"', operation, unknown)
         for code, message, hint in found.problems:
             place.find(code, f'operation "{called}" {message}', hint)
         _check_operation(place, spec)
@@ -308,6 +312,14 @@ def _actions(site: Site, model: str, api: Api) -> tuple[Action, ...]:
                 "PULPO102", f'model {model}: there is no action "{action}"', f"the actions are {', '.join(ACTIONS)}"
             )
     return cast("tuple[Action, ...]", tuple(action for action in ACTIONS if action in api))
+
+
+def _check_options(site: Site, code: str, what: str, decorator: Callable[..., Any], unknown: Iterable[str]) -> None:
+    parameters = inspect.signature(decorator).parameters.values()
+    known = tuple(each.name for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY)
+    for option in unknown:
+        hint = Nearest(known).to(option) or f"the options are {', '.join(known)}"
+        site.find(code, f'{what}: there is no option "{option}"', hint)
 
 
 def _check_model(site: Site, model: str, fields: tuple[FieldSpec, ...], unique: tuple[tuple[str, ...], ...]) -> None:
