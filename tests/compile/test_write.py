@@ -68,6 +68,7 @@ class TestDeciding:
         (edited,) = plan_writes([ONE], known(ONE), {ONE.path: ONE.text.replace("1\n", "7\n").encode()}).edited
         text = str(edited.finding)
         assert "PULPO302  generated/one.py was edited by hand" in text
+        assert "--- generated/one.py (as compiled)\n+++ generated/one.py (on disk)\n" in text
         assert "-one = 1\n+one = 7" in text
         assert "`pulpo eject generated/one.py`" in text
         assert "--force" in text

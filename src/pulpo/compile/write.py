@@ -41,7 +41,7 @@ class Edited:
     def finding(self) -> Finding:
         """PULPO302 with the difference between Pulpo's text and the file."""
         what = "was edited by hand" if self.ours else "is there, and pulpo did not write it"
-        difference = _diff(self.path, self.new or "", _text(self.disk), ("generated", "on disk"))
+        difference = _diff(self.path, self.new or "", _text(self.disk), ("{} (as compiled)", "{} (on disk)"))
         keep = f"`pulpo eject {self.path}` keeps the edit, " if self.path.startswith(f"{OUTPUT}/") else ""
         return Finding(
             "PULPO302",
@@ -185,7 +185,9 @@ def diff(root: Path, artifacts: Iterable[Artifact], plans: Mapping[str, FlowPlan
         unchanged=changes.unchanged,
         overridden=tuple(sorted(work.overridden.replaced)),
         unused=work.overridden.unused,
-        diff="".join(_diff(path, before.get(path, ""), after[path], ("a", "b"), limit=None) for path in sorted(after)),
+        diff="".join(
+            _diff(path, before.get(path, ""), after[path], ("a/{}", "b/{}"), limit=None) for path in sorted(after)
+        ),
     )
 
 
@@ -360,14 +362,14 @@ def _text(content: bytes) -> str:
     return content.decode(errors="replace")
 
 
-def _diff(path: str, before: str, after: str, names: tuple[str, str], limit: int | None = _SHOWN_LINES) -> str:
-    """A unified diff, cut where it is long."""
+def _diff(path: str, before: str, after: str, titles: tuple[str, str], limit: int | None = _SHOWN_LINES) -> str:
+    """A unified diff, cut where it is long; `titles` are the headers of both sides, with `{}` for the path."""
     lines = list(
         difflib.unified_diff(
             before.splitlines(keepends=True),
             after.splitlines(keepends=True),
-            f"{names[0]}/{path}",
-            f"{names[1]}/{path}",
+            titles[0].format(path),
+            titles[1].format(path),
         )
     )
     cut = len(lines) - limit if limit is not None and len(lines) > limit else 0
