@@ -33,6 +33,8 @@ _ORDERED: tuple[Operator, ...] = (*_SAME, "gt", "gte", "lt", "lte")
 _TEXT: tuple[Operator, ...] = (*_ORDERED, "contains", "startswith")
 _OPERATORS: Mapping[str, tuple[Operator, ...]] = {"string": _TEXT, "enum": _SAME, "ref": _SAME, "boolean": _SAME}
 _FILTER = re.compile(r"(?P<path>[^\[\]]+)(?:\[(?P<operator>[a-z]+)\])?")
+_SHOWN = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,39}")
+"""Unknown names that an answer repeats: those that could be a field's."""
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _moment = TypeAdapter(AwareDatetime)
 
@@ -144,7 +146,8 @@ def _filter(name: str, fields: Fields, controls: tuple[str, ...]) -> tuple[Leaf,
         known = (*fields.leaves, *controls)
         path = name.partition("[")[0]
         hint = Nearest(known).to(path) or "known are: " + ", ".join(known)
-        raise PulpoError("PULPO603", "a query parameter is not known here", hint=hint)
+        named = f'the query parameter "{path}"' if _SHOWN.fullmatch(path) else "a query parameter"
+        raise PulpoError("PULPO603", f"{named} is not known here", hint=hint)
     word = match["operator"] or "eq"
     for operator in leaf.operators:
         if operator == word:

@@ -18,6 +18,7 @@ async def products(client: httpx.AsyncClient) -> None:
     """Six products: S0 to S5, at 0.00 to 2.50, named n0 and n1 in turn, the last two inactive."""
     for n in range(6):
         body = {"sku": f"S{n}", "name": f"n{n % 2}", "price": n / 2, "inventory": n, "active": n < 4}
+        body["id"] = f"p{n}"  # a made one may contain what `q` looks for
         assert (await client.post("/products", json=body)).status_code == 201
 
 
@@ -133,6 +134,24 @@ async def test_what_makes_no_sense_is_named(client: httpx.AsyncClient, query: st
     assert "hint" in answer.json() or hint is None
     if hint is not None:
         assert answer.json()["hint"] == hint
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("prise[gt]=s3cret", 'the query parameter "prise"'),
+        ("nope=s3cret", 'the query parameter "nope"'),
+        ("<b>s3cret=1", "a query parameter"),
+        (f"{'s3cret' * 7}=1", "a query parameter"),
+    ],
+)
+async def test_an_unknown_parameter_is_named_and_its_value_is_not(
+    client: httpx.AsyncClient, query: str, named: str
+) -> None:
+    """A name that could be a field's is repeated; a value, or a name that is no name, never."""
+    answer = await client.get(f"/products?{query}")
+    assert answer.json()["detail"] == f"{named} is not known here"
+    assert "s3cret" not in answer.text
 
 
 async def test_a_request_has_twenty_filters_and_a_hundred_values(client: httpx.AsyncClient) -> None:
