@@ -103,7 +103,7 @@ def test_a_module_that_does_not_import_is_fatal(run: Run, desk: Path) -> None:
 
 
 def test_plan(run: Run, desk: Path) -> None:
-    """Steps and reasons for people and as JSON; an unknown flow names the nearest."""
+    """Steps and reasons for people and as JSON; an unknown flow names the nearest, or what there is."""
     assert "Why" not in run("plan", "tickets").out
     assert f"    models: {EDGE['why']}" in run("plan", "tickets", "--why").out
     plan = json.loads(run("plan", "tickets", "--json").out)
@@ -116,6 +116,7 @@ def test_plan(run: Run, desk: Path) -> None:
         3,
         "PULPO404  there is no flow 'ticket'\n  hint  did you mean \"tickets\"?\n",
     )
+    assert "hint  known are: tickets\n" in run("plan", "nope").err
 
 
 def test_generated_commands_are_formatted_and_linted(tmp_path: Path) -> None:

@@ -27,7 +27,9 @@ def plan(
     if as_json and loaded.findings:
         raise ProjectErrors(loaded.findings)
     if flow is not None and flow not in loaded.plans and not loaded.findings:
-        raise PulpoError("PULPO404", f"there is no flow {flow!r}", hint=Nearest(tuple(loaded.plans)).to(flow))
+        known = tuple(loaded.plans)
+        hint = Nearest(known).to(flow) or (f"known are: {', '.join(known)}" if known else "no flow is declared yet")
+        raise PulpoError("PULPO404", f"there is no flow {flow!r}", hint=hint)
     chosen = [each for name, each in loaded.plans.items() if flow in {None, name}]
     if as_json:
         shown = [explain.plan_json(each) for each in chosen]
