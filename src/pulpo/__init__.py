@@ -1,4 +1,4 @@
-"""Pulpo Core: write models and operations once; get an API, a command line, an admin UI and durable workflows."""
+"""Pulpo Core: write models and operations once; get an API, a command line and durable workflows."""
 
 from __future__ import annotations
 

@@ -59,6 +59,29 @@ def test_a_mistyped_command_names_the_nearest(run: Run, tmp_path: Path, monkeypa
     assert "Try `pulpo --help`." in ran.err
 
 
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("init", "No such command 'init'. Did you mean `pulpo cli init`?"),
+        ("start", "No such command 'start'. Did you mean `pulpo up`?"),
+        ("run", "No such command 'run'. Did you mean `pulpo up`?"),
+        ("statuss", "No such command 'statuss'. Did you mean 'status'?"),
+        ("stat", "No such command 'stat'. Did you mean 'status'?"),
+        ("server", "No such command 'server'. Did you mean 'serve'?"),
+        ("orders", "No such command 'orders'. This folder is in no project;"),
+        ("deploy", "No such command 'deploy'. This folder is in no project;"),
+    ],
+)
+def test_outside_of_a_project_a_word_leads_to_what_was_meant(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str, said: str
+) -> None:
+    """Words of other tools name what does it here; a name that is merely alike is not suggested."""
+    monkeypatch.chdir(tmp_path)
+    ran = run(word)
+    assert ran.code == 2
+    assert f"Error: {said}" in ran.err
+
+
 def test_a_usage_error_is_one_json_object_with_json(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With --json standard output is one JSON object whatever happens."""
     monkeypatch.chdir(tmp_path)

@@ -5,10 +5,11 @@ Exit codes: 0 done; 1 findings or stale; 2 usage or invalid input; 3 refused by 
 
 from __future__ import annotations
 
+import difflib
 import json
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +20,9 @@ from pulpo.cli.tree import LazyGroup, find_index, project_entries
 from pulpo.errors import ProjectErrors, PulpoError
 
 FINDINGS, USAGE, REFUSED, BROKEN = 1, 2, 3, 4
+_MEANT: Mapping[str, str] = {"init": "pulpo cli init", "start": "pulpo up", "run": "pulpo up"}
+"""What other tools call a command, and what does it here."""
+_NEAR = 0.8
 _USAGE_CODES = frozenset({"PULPO104", "PULPO105", "PULPO705", "PULPO801"})
 
 
@@ -28,16 +32,26 @@ class Commands(LazyGroup):
     def __init__(self, **attrs: Any) -> None:
         self.index = find_index(Path.cwd())
         self.own = project_entries(self.index) if self.index else {}
-        super().__init__({**self.own, **builtin.entries()}, **attrs)
+        super().__init__({**self.own, **builtin.entries()}, **{**attrs, "suggest_commands": False})
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command, loaded; where there is none, perhaps because the project was never compiled, that is said."""
         try:
             return super().resolve_command(ctx, args)
         except typer.TyperException as error:
+            if error.message.startswith("No such command"):
+                error.message += self._suggestion(args[0])
             if self.index is not None and not self.index.is_file() and error.message.startswith("No such command"):
                 error.message += " The project has not been compiled: its own commands come with `pulpo compile`."
             raise
+
+    def _suggestion(self, word: str) -> str:
+        if word in _MEANT:
+            return f" Did you mean `{_MEANT[word]}`?"
+        near = difflib.get_close_matches(word, self.entries, cutoff=_NEAR)
+        if near:
+            return f" Did you mean {', '.join(f'{each!r}' for each in near)}?"
+        return "" if self.index else " This folder is in no project; inside one its own commands are there too."
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - Typer calls it so
         """The project's commands apart from Pulpo's."""
@@ -133,7 +147,7 @@ def _pulpo(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
     ] = False,
 ) -> None:
-    """Write models and operations once; get an API, a command line, an admin UI and durable workflows."""
+    """Write models and operations once; get an API, a command line and durable workflows."""
 
 
 if __name__ == "__main__":
