@@ -2,6 +2,8 @@
 
 A client may write what the model declares and nothing else: `version`, the timestamps and `readonly` fields are
 refused, an `id` is taken on create only. A read-only field therefore needs a default.
+
+One class, one pipeline from body to commit; lists, filters, expansion, export and bulk have modules of their own.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 The driver holds a run that its worker owns. Everything it decides can be worked out again from the journal, so a driver
 that dies is replaced by one that reads the journal and goes on.
+
+The module is long because it is one state machine: what may start, what rides along and when it ends all turn on the
+same few sets of step names. The records it changes are in `held`, its undoing in `unwind`, people's wishes in `wishes`.
 """
 
 from __future__ import annotations

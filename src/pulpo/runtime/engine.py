@@ -1,4 +1,7 @@
-"""The embedded engine: starts runs, holds those its worker owns, cancels, retries and wakes them."""
+"""The embedded engine: starts runs, holds those its worker owns, tells of them, and passes on what people wish of them.
+
+A fifth of it is signatures and promises of public methods, whose work is done in `drive`, `wishes` and `workers`.
+"""
 
 from __future__ import annotations
 

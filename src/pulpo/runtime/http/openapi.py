@@ -1,4 +1,7 @@
-"""The OpenAPI document of an application: a pure function of its description, the same bytes every time."""
+"""The OpenAPI document of an application: a pure function of its description, the same bytes every time.
+
+Long because a document is: most of it is the literal JSON of addresses that every application has.
+"""
 
 from __future__ import annotations
 
