@@ -80,13 +80,15 @@ def sell(api: str) -> list[Any]:
     say(f"placing {ORDERS} orders, and starting {FLOW} for each")
     price = ask(api, "GET", "/products/prod_456")["price"]
     begun = []
+    # to the millisecond: two demos in one second sell different orders
+    moment = time.strftime("%Y%m%d-%H%M%S") + f"-{time.time_ns() // 1_000_000 % 1000:03}"
     for number in range(1, ORDERS + 1):
         order = ask(
             api,
             "POST",
             "/orders",
             {
-                "order_number": f"DEMO-{time.strftime('%Y%m%d-%H%M%S')}-{number}",
+                "order_number": f"DEMO-{moment}-{number}",
                 "customer_id": "cust_123",
                 "items": [{"product_id": "prod_456", "quantity": number, "unit_price": price}],
                 "total": round(price * number, 2),
