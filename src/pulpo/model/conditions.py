@@ -131,8 +131,3 @@ def condition(parts: Iterable[Condition | bool]) -> Condition | None:
             raise TypeError(f"a condition on a model's fields is needed, not {part!r}")
         found.append(part)
     return None if not found else found[0] if len(found) == 1 else All(tuple(found))
-
-
-def path_of(field: object) -> str:
-    """The dotted path of a field given as `Order.status` or as text."""
-    return field if isinstance(field, str) else col(field).path

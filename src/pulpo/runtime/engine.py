@@ -23,7 +23,7 @@ from pulpo.runtime.deadlines import Deadlines
 from pulpo.runtime.drive import Driver
 from pulpo.runtime.held import Held, key_writes
 from pulpo.runtime.intents import first_intents
-from pulpo.runtime.journal import END_STATES, Run, StepRun, clock
+from pulpo.runtime.journal import Run, StepRun, clock
 from pulpo.runtime.keys import Answer, Key
 from pulpo.runtime.tables import PLANS, RUNS, STEPS
 from pulpo.runtime.workers import Worker
@@ -51,7 +51,7 @@ class Engine:
         self.deadlines = Deadlines()
         self.drivers: dict[str, Driver] = {}
         self._delays = _delays(application.settings.engine.delay)
-        self._inputs: dict[str, tuple[type[BaseModel], Any]] = {}
+        self._inputs: dict[str, type[BaseModel]] = {}
         self._plans: dict[str, FlowPlan] = {plan.hash: plan for plan in application.plans.values()}
         self._hashes = {flow: plan.hash for flow, plan in application.plans.items()}
         self._background: set[asyncio.Task[None]] = set()
@@ -160,8 +160,8 @@ class Engine:
         found = self._inputs.get(flow)
         if found is None:
             plan = self.application.plans[flow]
-            found = self._inputs[flow] = (shapes.flow_input(plan, self.application.spec), None)
-        return found[0]
+            found = self._inputs[flow] = shapes.flow_input(plan, self.application.spec)
+        return found
 
     def _new(
         self, plan: FlowPlan, text: str, live: str | None, caller: Caller, run_id: str | None, retry_of: str | None
@@ -425,11 +425,6 @@ def single(spec: OperationSpec) -> FlowPlan:
     wires = tuple(Wire(field.name, None, field.name) for field in spec.input.fields)
     step = Step(spec.name, wires=wires, atomic=spec.atomic, retries=spec.retries, timeout=spec.timeout, wait=spec.wait)
     return FlowPlan(spec.name, (step,))
-
-
-def ended(state: str) -> bool:
-    """Whether a run in this state has come to its end."""
-    return state in END_STATES
 
 
 def _delays(text: str) -> dict[str, float]:
