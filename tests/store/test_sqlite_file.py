@@ -119,7 +119,7 @@ async def test_every_page_is_a_search_in_an_index(tmp_path: Path, sort: tuple[tu
     first = await store.query(Query(THINGS, sort=sort, limit=3))
     wanted = statements(store._tables[THINGS], Query(THINGS, sort=sort, limit=3, after=first.cursor))
     for segment in wanted.segments:
-        sql = "EXPLAIN QUERY PLAN " + wanted.rows(segment)
+        sql = "EXPLAIN QUERY PLAN " + segment.rows
         details = [row[3] for row in store._reader.db.execute(sql, (*segment.args, 4, 0))]
         assert details[0].startswith("SEARCH things USING INDEX")
         if sort[0][0] != "name":  # its index has another field before the id, so that ties are sorted, and only they

@@ -12,8 +12,8 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 import pydantic_core
 from pydantic import ValidationError
@@ -58,7 +58,7 @@ ATTEMPTS = 20
 """How often a change without a precondition starts again because another got in between."""
 EVERYTHING = Caller()
 _REMEMBERED = 200
-"""Characters of a list's parameters up to which they are read once: clients ask for the same pages again and again."""
+"""Bytes of a list's query string up to which they are read once: clients ask for the same pages again and again."""
 
 log = logging.getLogger("pulpo.documents")
 
@@ -123,10 +123,9 @@ class Documents:
             return found, version
         return pydantic_core.to_json((await view.of(self._store, (found,)))[0]), version
 
-    async def list_json(self, parameters: Iterable[tuple[str, str]]) -> Listed:
-        """A page of documents, as query parameters ask for it. Raises PulpoError PULPO603."""
-        given = tuple(parameters)
-        listing = self._asked(given) if sum(map(len, chain(*given))) <= _REMEMBERED else self._read(given)
+    async def list_json(self, asked: bytes) -> Listed:
+        """A page of documents, as a query string asks for it. Raises PulpoError PULPO603."""
+        listing = self._asked(asked) if len(asked) <= _REMEMBERED else self._read(asked)
         view = self._views.view(listing.fields, listing.expand)
         where = await self.resolved(listing.where)
         query = Query(self.spec.collection, where, listing.sort, listing.limit, listing.cursor, listing.offset)
@@ -140,7 +139,8 @@ class Documents:
         total = await self._store.count(self.spec.collection, where) if listing.count else None
         return Listed(body, total, None if cursor is None else listing.next_query(cursor), listing.first_query())
 
-    def _read(self, given: tuple[tuple[str, str], ...]) -> Listing:
+    def _read(self, asked: bytes) -> Listing:
+        given = parse_qsl(asked.decode("latin-1"), keep_blank_values=True)
         return parse(given, self.fields, page_limit=self._application.settings.api.page_limit)
 
     async def aggregate_json(self, parameters: Iterable[tuple[str, str]]) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from pulpo.errors import PulpoError
 from pulpo.model.conditions import Condition
@@ -51,7 +51,7 @@ class Listing:
 
     def next_query(self, cursor: str) -> str:
         """The query string of the next page: the same, from this cursor on."""
-        return "&".join(filter(None, (self._page, urlencode({"cursor": cursor}))))
+        return f"{self._page}{'&' if self._page else ''}cursor={quote(cursor, safe='')}"
 
     def first_query(self) -> str | None:
         """The query string of the first page; None where this is it."""

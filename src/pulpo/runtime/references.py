@@ -41,11 +41,12 @@ class _Place:
 
     holder: dict[str, Any] | list[Any]
     at: str | int
-    pointer: str
+    location: tuple[str | int, ...]
+    value: str
 
     @property
-    def value(self) -> str:
-        return self.holder[self.at]  # type: ignore[index,no-any-return]  # both are subscriptable
+    def pointer(self) -> str:
+        return pointer(self.location)
 
     def set(self, value: str) -> None:
         self.holder[self.at] = value  # type: ignore[index]  # both are subscriptable
@@ -235,11 +236,11 @@ def _walk(holder: dict[str, Any], path: tuple[str, ...], at: tuple[str | int, ..
             if rest and isinstance(entry, BaseModel):
                 yield from _walk(entry.__dict__, rest, (*here, index))
             elif not rest and isinstance(entry, str):
-                yield _Place(value, index, pointer((*here, index)))
+                yield _Place(value, index, (*here, index), entry)
     elif rest and isinstance(value, BaseModel):
         yield from _walk(value.__dict__, rest, here)
     elif not rest and isinstance(value, str):
-        yield _Place(holder, name, pointer(here))
+        yield _Place(holder, name, here, value)
 
 
 def _entry_ids(spec: ModelSpec, data: dict[str, Any], entry: str | None) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from pulpo.store.sqlite_query import Statements, statements
 from pulpo.store.sqlite_reader import Reader
 from pulpo.store.sqlite_schema import Table, bring_up_to_date, table_of
 from pulpo.store.sqlite_writer import Writer
+
+PREPARED = 128
+"""Queries whose statements are kept: lists ask for the same pages again and again."""
 
 
 class SqliteStore:
@@ -44,10 +48,12 @@ class SqliteStore:
         self._max_pages = max_pages
         self._tables: dict[str, Table] = {}
         self._parts: tuple[Reader, Writer, EventFeed] | None = None
+        self._statements = lru_cache(maxsize=PREPARED)(self._prepared)
 
     async def open(self, collections: tuple[Collection, ...]) -> None:
         """Connect and make tables, columns and indexes what is declared. See the port."""
         self._tables = {collection.name: table_of(collection) for collection in collections}
+        self._statements.cache_clear()
         db = await asyncio.to_thread(self._prepare)
         reader = Reader(self.path)
         feed = EventFeed(reader)
@@ -99,15 +105,18 @@ class SqliteStore:
 
     async def query(self, query: Query) -> Page:
         """A page of documents."""
-        wanted = statements(self._tables[query.collection], query)
+        wanted = self._statements(query)
         rows, cursor = await self._reader.read(lambda db: _rows(db, wanted, query))
         return Page(tuple(Record(*row[:3]) for row in rows), cursor)
 
     async def query_json(self, query: Query) -> JsonPage:
         """The same page as one JSON array."""
-        wanted = statements(self._tables[query.collection], query)
+        wanted = self._statements(query)
         text, cursor = await self._reader.read(lambda db: _body(db, wanted, query))
         return JsonPage(f"[{text}]".encode(), cursor)
+
+    def _prepared(self, query: Query) -> Statements:
+        return statements(self._tables[query.collection], query)
 
     async def count(self, collection: str, where: Condition | None = None) -> int:
         """How many documents there are where the condition holds."""
@@ -145,7 +154,7 @@ def _rows(db: apsw.Connection, wanted: Statements, query: Query) -> tuple[list[A
     need = query.offset + query.limit + 1
     rows: list[Any] = []
     for segment in wanted.segments:
-        rows += db.execute(wanted.rows(segment), (*segment.args, need - len(rows), 0)).fetchall()
+        rows += db.execute(segment.rows, (*segment.args, need - len(rows), 0)).fetchall()
         if len(rows) == need:
             break
     page = rows[query.offset : query.offset + query.limit]
@@ -156,11 +165,11 @@ def _body(db: apsw.Connection, wanted: Statements, query: Query) -> tuple[str, s
     """The page's texts joined, and the next cursor."""
     db.execute("BEGIN")  # every statement sees one state
     segment, *others = wanted.segments
-    text, count = db.execute(wanted.body(segment), (*segment.args, query.limit, query.offset)).get
+    text, count = db.execute(segment.body, (*segment.args, query.limit, query.offset)).get
     edge: list[Any] = []
     if count and count == query.limit:
         last = query.offset + query.limit - 1
-        edge = db.execute(wanted.edge(segment), (*segment.args, 2, last)).fetchall()
+        edge = db.execute(segment.edge, (*segment.args, 2, last)).fetchall()
     cursor = wanted.cursor(edge[0]) if len(edge) == 2 else None
     if cursor is None and others:  # the page reaches into the next segment, or ends where this one does
         rows, cursor = _rows(db, wanted, query)

@@ -15,6 +15,8 @@ from pulpo.store.port import Query
 from pulpo.store.sqlite_filter import where
 from pulpo.store.sqlite_schema import Table
 
+_compact = json.JSONEncoder(separators=(",", ":")).encode
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -26,9 +28,18 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of the result that an index can seek to: `WHERE …` and what it binds."""
+    """A stretch of the result that an index can seek to, as statements that bind `args`, a limit and an offset.
 
-    where: str
+    Attributes:
+        rows: Id, version, text and the sort values of each document.
+        edge: The sort values alone.
+        body: All texts joined by commas, and how many: joining in SQLite halves the cost of a page.
+        args: What the statements bind first.
+    """
+
+    rows: str
+    edge: str
+    body: str
     args: tuple[Any, ...]
 
 
@@ -36,41 +47,12 @@ class Segment:
 class Statements:
     """A query in SQL: its segments, in the order in which they are read until the page is full."""
 
-    table: Table
-    keys: tuple[Key, ...]
     segments: tuple[Segment, ...]
     mark: str
 
-    @property
-    def _order(self) -> str:
-        return ",".join(f"{key.sql}{' DESC' if key.descending else ''}" for key in self.keys)
-
-    @property
-    def _values(self) -> str:
-        return ",".join(key.sql for key in self.keys)
-
-    def rows(self, segment: Segment) -> str:
-        """Id, version, text and the sort values of each document. Binds a limit and an offset at the end."""
-        return (
-            f"SELECT id,version,doc,{self._values} FROM {self.table.sql} {segment.where} "
-            f"ORDER BY {self._order} LIMIT ? OFFSET ?"
-        )
-
-    def edge(self, segment: Segment) -> str:
-        """The sort values alone."""
-        return f"SELECT {self._values} FROM {self.table.sql} {segment.where} ORDER BY {self._order} LIMIT ? OFFSET ?"
-
-    def body(self, segment: Segment) -> str:
-        """All texts joined by commas, and how many: joining in SQLite halves the cost of a page."""
-        return (
-            f"SELECT group_concat(doc,','),count(*) FROM (SELECT doc FROM {self.table.sql} {segment.where} "
-            f"ORDER BY {self._order} LIMIT ? OFFSET ?)"
-        )
-
     def cursor(self, values: tuple[Any, ...]) -> str:
         """The opaque cursor that goes on after the document with these sort values."""
-        text = json.dumps([self.mark, *values], separators=(",", ":"))
-        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+        return base64.urlsafe_b64encode(_compact([self.mark, *values]).encode()).decode().rstrip("=")
 
 
 def statements(table: Table, query: Query) -> Statements:
@@ -86,16 +68,26 @@ def statements(table: Table, query: Query) -> Statements:
     condition = where(table, query.where, args) if query.where is not None else ""
     seed = repr((table.name, condition, args, keys))
     mark = hashlib.blake2b(seed.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
-    segments: tuple[Segment, ...]
     if query.after is None:
-        segments = (Segment(f"WHERE {condition}" if condition else "", tuple(args)),)
-    else:
-        filters = f"{condition} AND " if condition else ""
-        segments = tuple(
-            Segment(f"WHERE {filters}{beyond}", (*args, *more))
-            for beyond, more in _after(keys, _read_cursor(query.after, mark, len(keys)))
-        )
-    return Statements(table, keys, segments, mark)
+        return Statements((_segment(table, keys, f"WHERE {condition}" if condition else "", tuple(args)),), mark)
+    filters = f"{condition} AND " if condition else ""
+    segments = tuple(
+        _segment(table, keys, f"WHERE {filters}{beyond}", (*args, *more))
+        for beyond, more in _after(keys, _read_cursor(query.after, mark, len(keys)))
+    )
+    return Statements(segments, mark)
+
+
+def _segment(table: Table, keys: tuple[Key, ...], condition: str, args: tuple[Any, ...]) -> Segment:
+    values = ",".join(key.sql for key in keys)
+    order = ",".join(f"{key.sql}{' DESC' if key.descending else ''}" for key in keys)
+    found = f"FROM {table.sql} {condition} ORDER BY {order} LIMIT ? OFFSET ?"
+    return Segment(
+        f"SELECT id,version,doc,{values} {found}",
+        f"SELECT {values} {found}",
+        f"SELECT group_concat(doc,','),count(*) FROM (SELECT doc {found})",
+        args,
+    )
 
 
 def _keys(table: Table, query: Query) -> tuple[Key, ...]:

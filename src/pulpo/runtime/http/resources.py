@@ -24,7 +24,7 @@ class ModelRoutes:
 
     async def list(self, request: Request) -> Response:
         """A page, as a JSON array; `Link` leads to the next one and to the first."""
-        found = await self._documents.list_json(request.query_params.multi_items())
+        found = await self._documents.list_json(request.scope["query_string"])
         headers = {}
         if found.total is not None:
             headers["X-Total-Count"] = str(found.total)

@@ -20,6 +20,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from pulpo.errors import PulpoError
+from pulpo.runtime.http.gathering import GatheringProtocol
 from pulpo.runtime.http.guard import is_loopback
 from pulpo.runtime.process import tune_collector
 from pulpo.runtime.target import imported, load_application
@@ -123,7 +124,7 @@ def serve(root: Path, host: str | None = None, port: int | None = None) -> None:
     config = uvicorn.Config(
         app,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
-        http="httptools",
+        http=GatheringProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
