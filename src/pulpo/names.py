@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+from functools import lru_cache
 
 _WORD = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -68,6 +69,7 @@ def collection(model: str) -> str:
     return plural(snake(model))
 
 
+@lru_cache(maxsize=1024)
 def id_prefix(model: str) -> str:
     """What a model's ids begin with: `Product` -> `prod`, `StockMovement` -> `stoc_move`, `Order` -> `order`."""
     words = snake(model).split("_")
