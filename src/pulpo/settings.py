@@ -57,6 +57,8 @@ class ApiSettings(Section):
 
     `concurrency` bounds the requests that one process works on at once, `queue` those that wait for it; whoever comes
     then is told to come back (503). Event streams do not count. `access_log`: a line for every request.
+
+    `processes` is how many processes answer at one port: more reads on more cores; writes to a SQLite file do not gain.
     """
 
     host: str = "127.0.0.1"
@@ -67,6 +69,7 @@ class ApiSettings(Section):
     concurrency: int = Field(default=200, ge=1)
     queue: int = Field(default=1000, ge=0)
     access_log: bool = True
+    processes: int = Field(default=1, ge=1, le=64)
 
 
 class UiSettings(Section):

@@ -33,6 +33,18 @@ def test_ports_and_health_follow_the_settings():
     assert ui.command[-2:] == ("--api", "http://127.0.0.1:8101")
 
 
+def test_further_processes_of_the_api_share_its_port():
+    """`[api] processes = 3`: three processes, one address; alone, a process keeps its port to itself."""
+    first, second, third = planned(api={"processes": 3, "port": 8101}, ui={"enabled": False})
+    assert [first.name, second.name, third.name] == ["api", "api-2", "api-3"]
+    assert first.command == second.command == third.command
+    assert first.command[-1] == "--share-port"
+    assert (first.url, second.url, third.url) == ("http://127.0.0.1:8101", None, None)
+    assert "--share-port" not in planned()[0].command
+    with pytest.raises(PulpoError, match="one of Pulpo's own"):
+        planned(services={"api-2": {"command": "mine"}})
+
+
 def test_a_command_is_split_once_and_then_filled_in():
     """`{python}` and `{port}` are filled in after splitting: a path with spaces stays one word."""
     plan = planned(

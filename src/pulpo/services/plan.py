@@ -68,7 +68,7 @@ def services(settings: Settings, *, python: str = sys.executable) -> tuple[Servi
         )
     plans = (
         *(_project(name, given, python) for name, given in settings.services.items()),
-        _api(settings, python),
+        *_apis(settings, python),
         *([_ui(settings, python)] if settings.ui.enabled else []),
         *(_worker(number, python) for number in range(1, settings.engine.workers + 1)),
     )
@@ -109,11 +109,18 @@ def _project(name: str, given: ServiceSettings, python: str) -> ServicePlan:
     )
 
 
-def _api(settings: Settings, python: str) -> ServicePlan:
+def _apis(settings: Settings, python: str) -> tuple[ServicePlan, ...]:
+    """The API's processes; those after the first listen at its port too and have no address of their own."""
+    processes = settings.api.processes
+    first = _api(settings, python, ("--share-port",) if processes > 1 else ())
+    return (first, *(ServicePlan(f"{API}-{number}", first.command) for number in range(2, processes + 1)))
+
+
+def _api(settings: Settings, python: str, options: tuple[str, ...]) -> ServicePlan:
     host, port = settings.api.host, settings.api.port
     return ServicePlan(
         name=API,
-        command=(python, "-m", "pulpo.runtime.http", "--root", ".", "--host", host, "--port", str(port)),
+        command=(python, "-m", "pulpo.runtime.http", "--root", ".", "--host", host, "--port", str(port), *options),
         host=host,
         port=port,
         health=f"http://{_reachable(host)}:{port}/readyz",
@@ -157,7 +164,7 @@ def _check_names(plans: tuple[ServicePlan, ...]) -> None:
     for plan in plans:
         if plan.own:
             continue
-        if plan.name in own | {API, UI} or plan.name.startswith(f"{WORKER}-"):
+        if plan.name in own | {API, UI} or plan.name.startswith((f"{WORKER}-", f"{API}-")):
             raise PulpoError("PULPO105", f"services.{plan.name}: the name is one of Pulpo's own services")
         if not _NAME.fullmatch(plan.name):
             raise PulpoError("PULPO105", f"services.{plan.name}: a name has letters, digits, - and _ only, at most 40")

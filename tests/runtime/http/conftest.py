@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,17 +111,27 @@ class Server:
 
 
 @pytest.fixture
-def server(shop: Path, tmp_path: Path) -> Iterator[Server]:
-    """The shop, served by uvicorn on a free port."""
+def serving(shop: Path, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Starts API processes of the shop on one database, as often as called; all are ended after the test."""
     environ = {**os.environ, "PULPO_DATABASE_URL": f"sqlite:///{tmp_path / 'data.db'}"}
-    command = [sys.executable, "-m", "pulpo.runtime.http", "--root", str(shop), "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ)
-    assert process.stderr is not None
-    log = [process.stderr.readline()]
-    url = json.loads(log[0])["message"].removeprefix("listening on ")
-    try:
-        yield Server(url, process, log)
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
+    servers: list[Server] = []
+
+    def start(*options: str, port: int = 0) -> Server:
+        command = [sys.executable, "-m", "pulpo.runtime.http", "--root", str(shop), "--port", str(port), *options]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ)
+        assert process.stderr is not None
+        log = [process.stderr.readline()]
+        servers.append(Server(json.loads(log[0])["message"].removeprefix("listening on "), process, log))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        if server.process.poll() is None:
+            server.process.kill()
+            server.process.communicate()
+
+
+@pytest.fixture
+def server(serving: Callable[..., Server]) -> Server:
+    """The shop, served by uvicorn on a free port."""
+    return serving()

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,24 @@ def test_a_taken_port_is_named(shop: Path) -> None:
     assert (done.returncode, done.stdout) == (4, "")
     assert "PULPO701" in done.stderr
     assert str(port) in done.stderr
+
+
+def test_processes_share_a_port(serving: Callable[..., Server]) -> None:
+    """Connections go to either; each sees what the other wrote, and one goes on alone when the other is killed."""
+    first = serving("--share-port")
+    second = serving("--share-port", port=int(first.url.rpartition(":")[2]))
+    assert first.url == second.url
+    for number in range(40):  # a connection each: that all of them reach one process is a chance of one in 2**39
+        made = httpx.post(
+            f"{first.url}/products", json={"id": f"p{number}", "sku": str(number), "name": "x", "price": 1}
+        )
+        assert made.status_code == 201
+        assert httpx.get(f"{first.url}/products/p{number}").status_code == 200
+    assert second.stop() == 0
+    assert any('"POST"' in line for line in second.log)
+    assert all(httpx.get(f"{first.url}/products/p{number}").status_code == 200 for number in range(8))
+    assert first.stop() == 0
+    assert any('"POST"' in line for line in first.log)
 
 
 def test_a_database_that_is_not_ours_is_named(shop: Path, tmp_path: Path) -> None:

@@ -16,9 +16,10 @@ def main() -> int:
     parser.add_argument("--root", type=Path, default=Path(), help="the project's root (default: here)")
     parser.add_argument("--host", help="a loopback address (default: the setting api.host)")
     parser.add_argument("--port", type=int, help="0 for a free one (default: the setting api.port)")
+    parser.add_argument("--share-port", action="store_true", help="let further processes listen at the port too")
     options = parser.parse_args()
     try:
-        serve(options.root, options.host, options.port)
+        serve(options.root, options.host, options.port, share_port=options.share_port)
     except PulpoError as error:
         sys.stderr.write(f"{error}\n")
         return 4

@@ -105,13 +105,14 @@ class _Server(uvicorn.Server):
         self.config.app.state.access.flush()  # type: ignore[union-attr]  # `serve` put it there
 
 
-def serve(root: Path, host: str | None = None, port: int | None = None) -> None:
+def serve(root: Path, host: str | None = None, port: int | None = None, *, share_port: bool = False) -> None:
     """Serve a compiled project until SIGTERM or SIGINT, then drain within 10 s.
 
     Args:
         root: The project's root.
         host: A loopback address; by default the setting `api.host`.
         port: 0 for a free one, which the log names; by default the setting `api.port`.
+        share_port: Let other processes of this user listen there too; the system spreads connections over them.
     Raises:
         PulpoError: PULPO802 not compiled; PULPO701 the port is taken; PULPO705 the host is not loopback; what the
             store finds wrong with the database (PULPO506, PULPO507, PULPO508).
@@ -120,7 +121,7 @@ def serve(root: Path, host: str | None = None, port: int | None = None) -> None:
     app = load_app(root)
     app.state.access = AccessLines(sys.stderr.write)
     settings = app.state.application.settings
-    listener = _listener(host or settings.api.host, settings.api.port if port is None else port)
+    listener = _listener(host or settings.api.host, settings.api.port if port is None else port, share=share_port)
     config = uvicorn.Config(
         app,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
@@ -172,7 +173,7 @@ def log_to_stderr(level: int = logging.INFO) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _listener(host: str, port: int) -> socket.socket:
+def _listener(host: str, port: int, *, share: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     address = "127.0.0.1" if host == "localhost" else host
     if not is_loopback(address):
@@ -181,6 +182,8 @@ def _listener(host: str, port: int) -> socket.socket:
         )
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if share:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((address, port))
     except OSError as error:
