@@ -26,7 +26,7 @@ demo: $(READY) ## start the order system with its sample shop, place orders, sho
 	@$(BIN)/python tools/demo.py
 
 test: $(READY) ## run the tests (works while the demo runs)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: $(READY) ## lint, types and layers
 	$(BIN)/ruff check
