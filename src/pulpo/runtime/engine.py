@@ -17,7 +17,7 @@ import pydantic_core
 from pulpo.errors import NotFound, PulpoError
 from pulpo.model.conditions import All, Compare, Condition
 from pulpo.model.model import new_id
-from pulpo.runtime import shapes, wishes
+from pulpo.runtime import shapes, telemetry, wishes
 from pulpo.runtime.context import Caller
 from pulpo.runtime.deadlines import Deadlines
 from pulpo.runtime.drive import Driver
@@ -174,6 +174,7 @@ class Engine:
             live=live,
             caller={"principal": caller.principal, "role": caller.role},
             retry_of=retry_of,
+            trace=telemetry.active.beginning(plan.flow) if telemetry.active is not None else None,
         )
         if not self.worker.takes(len(self.drivers)):
             run.state, run.wake_at = "queued", clock()

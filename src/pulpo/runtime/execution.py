@@ -8,12 +8,12 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
 from pulpo.errors import NotReady, PulpoError
-from pulpo.runtime import faults, shapes
+from pulpo.runtime import faults, shapes, telemetry
 from pulpo.runtime.context import Caller, Context, RunRef
 from pulpo.runtime.deadlines import Deadlines, Expired
 from pulpo.runtime.journal import StepRun, clock, error_json
@@ -21,6 +21,9 @@ from pulpo.runtime.session import Access, Session
 from pulpo.settings import Settings
 from pulpo.spec import Json, OperationSpec
 from pulpo.store.port import Batch, DuplicateId, StaleVersion, Store, UniqueTaken, Write, WriteFailed
+
+if TYPE_CHECKING:
+    from pulpo.runtime.tracing import RunSpan
 
 log = logging.getLogger("pulpo.engine")
 
@@ -77,6 +80,7 @@ class Execution:
     """An operation and the journal entry it works on.
 
     Attributes:
+        parent: The span that the step's is part of; without one, whatever is current.
         committing: A commit is under way: cancelling now could not tell what happened.
     """
 
@@ -90,9 +94,10 @@ class Execution:
     deadlines: Deadlines
     delay: float = 0.0
     retries: int | None = None
+    parent: RunSpan | None = None
     committing: bool = False
 
-    async def run(self) -> str:  # noqa: C901 - one loop, an exit per kind of failure
+    async def run(self) -> str:
         """Run the operation until it has a committed result or has failed for good.
 
         Returns:
@@ -102,6 +107,11 @@ class Execution:
             NotReady: Not yet.
             PulpoError: It was refused, timed out (PULPO402), kept meeting changes (PULPO408) or raised (PULPO401).
         """
+        if telemetry.active is None:
+            return await self._tried()
+        return await telemetry.active.step(self, self._tried)
+
+    async def _tried(self) -> str:  # noqa: C901 - one loop, an exit per kind of failure
         spec, clock_ = self.spec, asyncio.get_running_loop().time
         retries = spec.retries if self.retries is None else self.retries
         deadline = clock_() + (spec.timeout or 30.0)
@@ -220,6 +230,8 @@ class Execution:
 
     async def _back_off(self, failures: int, error: Exception) -> None:
         step = self.step
+        if telemetry.active is not None:
+            telemetry.active.failed(error)
         log.warning("%s failed in run %s (attempt %s): %s", self.spec.name, step.run, step.attempts, error)
         if step.version:
             step.error = error_json(error, self.spec.name)

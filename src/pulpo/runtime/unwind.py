@@ -127,6 +127,7 @@ async def compensate(driver: Driver) -> bool:
             driver.engine.deadlines,
             delay=driver.engine.delay(spec.name),
             retries=max(spec.retries, RETRIES),
+            parent=driver.span,
         )
         try:
             await execution.run()
