@@ -41,7 +41,8 @@ def begin(settings: Settings, environ: Mapping[str, str] = os.environ) -> None:
     """
     global active, _refused  # noqa: PLW0603 - the process has one
     enabled = settings.telemetry.enabled
-    if active is not None or _refused or enabled is False or environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+    disabled = environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    if active is not None or _refused or enabled is False or disabled:
         return
     wanted = tuple(signal for signal in SIGNALS if enabled or asked(signal, environ))
     if not wanted and "opentelemetry.sdk" not in sys.modules:

@@ -135,10 +135,10 @@ def test_a_request_its_run_and_its_steps_are_one_trace(shop: Path, tmp_path: Pat
         line = next(line for line in api.lines if line.get("path") == "/flows/settle/runs")
         assert (line["trace_id"], line["span_id"]) == (TRACE, request.id)
 
-        durations = dict(
-            ((point["http.route"], point["http.response.status_code"]), count)
+        durations = {
+            (point["http.route"], point["http.response.status_code"]): count
             for point, count in collector.metrics["http.server.request.duration"]
-        )
+        }
         assert durations["/flows/{name}/runs", 202] == 1
         steps = {point["pulpo.operation"]: count for point, count in collector.metrics["pulpo.step.duration"]}
         assert steps == {"shop.payments.pay": 1, "shop.payments.receipt": 1}
