@@ -17,7 +17,7 @@ import typer
 
 from pulpo.cli import builtin, show
 from pulpo.cli.tree import LazyGroup, find_index, project_entries
-from pulpo.errors import CODES, ProjectErrors, PulpoError
+from pulpo.errors import ProjectErrors, PulpoError
 
 FINDINGS, USAGE, REFUSED, BROKEN = 1, 2, 3, 4
 _MEANT: Mapping[str, str] = {"init": "pulpo cli init", "start": "pulpo up", "run": "pulpo up"}
@@ -117,8 +117,6 @@ def show_error(error: PulpoError, *, as_json: bool) -> None:
         typer.echo(json.dumps(problem, ensure_ascii=False))
         return
     typer.echo(show.findings_text(error.findings) if isinstance(error, ProjectErrors) else str(error), err=True)
-    if error.hint is None and error.code in CODES:
-        typer.echo(f"  hint  pulpo explain {error.code}", err=True)
     for invalid in (each for each in error.errors if each.message != error.detail):
         typer.echo(f"  field {invalid.pointer or '/'}  {invalid.message}", err=True)
 

@@ -105,6 +105,7 @@ async def _atomic(app: Application, spec: OperationSpec, run: Run, step: StepRun
         None,
         Owner(follow, cancel_runs=app.engine.cancel_live),
         app.engine.deadlines,
+        app.engine.counts,
         delay=app.engine.delay(spec.name),
     )
     try:

@@ -171,6 +171,7 @@ class Driver:
                 self.run.name if self.run.kind == "flow" else None,
                 self._owner,
                 self.engine.deadlines,
+                self.engine.counts,
                 delay=self.engine.delay(name),
                 parent=self.span,
             )
@@ -472,6 +473,8 @@ class Driver:
             self.done.set_result(None)
             if self.span is not None:
                 self.span.end(self.run)
+            if self.run.ended and self.run.kind == "flow":
+                self.engine.counts.runs[self.run.name, self.run.state] += 1
             self.engine.driver_done(self)
 
 

@@ -16,13 +16,13 @@ from opentelemetry.trace import Span, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from pulpo import __version__
-from pulpo.errors import NotReady, PulpoError
-from pulpo.runtime.execution import Execution, Lost
+from pulpo.errors import PulpoError
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.util.types import AnyValue
 
+    from pulpo.runtime.execution import Execution
     from pulpo.runtime.journal import Run
 
 log = logging.getLogger("pulpo.telemetry")
@@ -179,31 +179,28 @@ class Tracing:
         word = "undo" if step.kind == "compensation" else "step"
         span = self.tracer.start_span(f"{word} {operation}", within, attributes=known)
         token = context.attach(trace.set_span_in_context(span, within))
-        began, state = time.perf_counter(), "failed"
+        began = time.perf_counter()
         try:
-            text = await work()
-        except NotReady as error:
-            state = "waiting"
-            span.record_exception(error)
-            raise
-        except (Lost, asyncio.CancelledError):
-            state = "cancelled"
-            raise
+            return await work()
         except Exception as error:
-            fail(span, error)
+            if execution.outcome == "failed":
+                fail(span, error)
+            elif isinstance(error, PulpoError):
+                span.record_exception(error)
+                span.set_attribute("error.type", error.code)
             raise
-        else:
-            state = "completed"
-            return text
         finally:
             context.detach(token)
-            span.set_attribute("pulpo.step.attempts", step.attempts)
-            span.set_attribute("pulpo.step.state", state)
+            measured: dict[str, AnyValue] = {
+                "pulpo.operation": operation,
+                "pulpo.step.kind": step.kind,
+                "pulpo.step.outcome": execution.outcome,
+            }
+            self._steps.record(time.perf_counter() - began, measured)
+            span.set_attributes({**measured, "pulpo.step.attempts": step.attempts})
             if step.already:
                 span.set_attribute("pulpo.step.already", True)
             span.end()
-            measured = {"pulpo.operation": operation, "pulpo.step.kind": step.kind, "pulpo.step.state": state}
-            self._steps.record(time.perf_counter() - began, measured)
 
     async def flush(self) -> None:
         """Send what has gathered, in a thread that is left behind where the collector does not answer in time."""

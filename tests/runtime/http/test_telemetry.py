@@ -130,7 +130,7 @@ def test_a_request_its_run_and_its_steps_are_one_trace(shop: Path, tmp_path: Pat
         assert pay.attributes == {
             "pulpo.operation": "shop.payments.pay", "pulpo.run.id": done["id"], "pulpo.flow": "settle",
             "pulpo.step.kind": "step", "pulpo.step.generation": 1, "pulpo.step.attempts": 1,
-            "pulpo.step.state": "completed",
+            "pulpo.step.outcome": "completed",
         }  # fmt: skip
         line = next(line for line in api.lines if line.get("path") == "/flows/settle/runs")
         assert (line["trace_id"], line["span_id"]) == (TRACE, request.id)
@@ -209,9 +209,9 @@ def test_what_fails_says_so_on_its_span(shop: Path, tmp_path: Path, collector: C
     assert (bug.failed, bug.attributes["error.type"]) == (True, "500")
     assert [(name, event["exception.type"]) for name, event in bug.events] == [("exception", "pulpo.errors.PulpoError")]
     assert (cash.failed, later.failed) == (False, False)
-    assert [steps[span.id].attributes["pulpo.step.state"] for span in (bug, cash, later)] == [
+    assert [steps[span.id].attributes["pulpo.step.outcome"] for span in (bug, cash, later)] == [
         "failed",
-        "failed",
+        "refused",
         "waiting",
     ]
     assert (steps[bug.id].failed, steps[bug.id].attributes["error.type"]) == (True, "PULPO401")

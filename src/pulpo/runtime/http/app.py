@@ -48,6 +48,9 @@ def create_app(application: Application, routers: Iterable[APIRouter] = ()) -> F
 
     telemetry.begin(application.settings)
 
+    api = application.settings.api
+    metrics = Metrics(Admission(api.concurrency, api.queue))
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.closing.clear()
@@ -56,14 +59,14 @@ def create_app(application: Application, routers: Iterable[APIRouter] = ()) -> F
         except PulpoError as error:
             app.state.failure = error  # for whoever serves: the reason, in a form for people
             raise
+        metrics.watch()
         try:
             yield
         finally:
+            metrics.unwatch()
             app.state.closing.set()
             await application.stop()
 
-    api = application.settings.api
-    metrics = Metrics(Admission(api.concurrency, api.queue))
     pulpo = (runs.flows_router(application), runs.runs_router(application), system.router(application, metrics))
     ordered = (*_own(application), *routers, *pulpo)
     app = _Api(

@@ -91,7 +91,7 @@ class Edge:
         finally:
             answer.leave()
             status, seconds = answer.status or 499, time.perf_counter() - started
-            self._metrics.request(scope["method"], status, seconds)
+            self._metrics.request(scope, status, seconds)
             if self._noted is not None:
                 self._note(self._noted, scope, headers, answer, status, seconds)
 
