@@ -17,6 +17,7 @@ from pulpo.errors import PulpoError
 from pulpo.runtime import telemetry
 from pulpo.runtime.application import Application
 from pulpo.runtime.http import problems, runs, system
+from pulpo.runtime.http.custom import router_of
 from pulpo.runtime.http.dispatch import Dispatcher
 from pulpo.runtime.http.limits import Admission
 from pulpo.runtime.http.metrics import Metrics
@@ -67,8 +68,9 @@ def create_app(application: Application, routers: Iterable[APIRouter] = ()) -> F
             app.state.closing.set()
             await application.stop()
 
-    pulpo = (runs.flows_router(application), runs.runs_router(application), system.router(application, metrics))
-    ordered = (*_own(application), *routers, *pulpo)
+    own = _own(application)
+    pulpo = (runs.flows_router(application), runs.runs_router(application), system.router(application, metrics, own))
+    ordered = (*own, *routers, *pulpo)
     app = _Api(
         title=application.spec.name, lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None,
         redirect_slashes=False, telemetry={"tracing": False, "metrics": False, "logs": False},  # ours: see `_edge`
@@ -117,7 +119,4 @@ def _own(application: Application) -> tuple[APIRouter, ...]:
     """The router in the project's `routes.py`, if there is one. The project's root is on `sys.path`."""
     if not (application.root / "routes.py").is_file():
         return ()
-    router = getattr(importlib.import_module("routes"), "router", None)
-    if not isinstance(router, APIRouter):
-        raise PulpoError("PULPO101", "routes.py has no `router` that is a fastapi.APIRouter")
-    return (router,)
+    return (router_of(importlib.import_module("routes")),)

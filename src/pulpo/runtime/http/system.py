@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from pulpo.errors import PulpoError
 from pulpo.runtime.application import Application
-from pulpo.runtime.http import metrics, requests, streams
+from pulpo.runtime.http import custom, metrics, requests, streams
 from pulpo.runtime.http.openapi import openapi
 from pulpo.runtime.http.resources import JSON
 from pulpo.runtime.listing import RUN_STATES
@@ -23,7 +23,7 @@ _PATIENCE = 2.0
 """Seconds that the store may take to answer a question of readiness."""
 
 
-def router(application: Application, counted: metrics.Metrics) -> APIRouter:
+def router(application: Application, counted: metrics.Metrics, own: tuple[APIRouter, ...] = ()) -> APIRouter:
     """`/meta`, `/openapi.json`, `/events`, `/livez`, `/readyz`, `/metrics`."""
     routes = APIRouter()
     described = (application.spec, application.plans, application.settings)
@@ -34,7 +34,8 @@ def router(application: Application, counted: metrics.Metrics) -> APIRouter:
 
     @cache
     def document() -> bytes:
-        return pydantic_core.to_json(openapi(*described))
+        routes = custom.described(*own) if own else {}
+        return pydantic_core.to_json(custom.merged(openapi(*described), routes))
 
     @routes.get("/meta")
     async def meta(request: Request) -> Response:
