@@ -1,6 +1,6 @@
 """Every error Pulpo knows: a stable code, what is wrong, where, and what to do.
 
-Codes are grouped by stage, written by hand, never reused, and listed in `docs/errors.md`:
+Codes are grouped by stage, written by hand, never reused, listed in `docs/errors.md`, and explained in `error_pages/`:
 1xx declaring, 2xx planning, 3xx compiling, 4xx running, 5xx storing, 6xx HTTP, 7xx services, 8xx command line.
 """
 

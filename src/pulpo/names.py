@@ -15,7 +15,7 @@ RESERVED_PATHS = frozenset(
 )  # fmt: skip
 RESERVED_COMMANDS = frozenset(
     {"cli", "compile", "check", "plan", "up", "down", "status", "logs", "db", "runs", "flows", "doctor", "bench", "new",
-     "eject", "token", "dev", "worker", "serve", "init", "help", "models", "events"}
+     "eject", "explain", "token", "dev", "worker", "serve", "init", "help", "models", "events"}
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from pulpo.compile import record, write
 from pulpo.declare.discover import load_app
 from pulpo.errors import Finding, ProjectErrors
 from pulpo.graph import build, checks
+from pulpo.runtime.http.custom import shadows
 from pulpo.settings import Settings
 from pulpo.spec import AppSpec, FlowPlan
 
@@ -22,6 +23,7 @@ class Project:
     Attributes:
         findings: Every problem, by file and line; a project with any is not compiled.
         plans: The plan of every flow that has one, by name.
+        notices: What is allowed and may surprise, in a sentence each.
     """
 
     root: Path
@@ -29,6 +31,7 @@ class Project:
     app: AppSpec
     plans: Mapping[str, FlowPlan]
     findings: tuple[Finding, ...] = ()
+    notices: tuple[str, ...] = ()
 
     def check(self) -> tuple[Finding, ...]:
         """Every problem, by file and line."""
@@ -48,7 +51,7 @@ def load(root: Path) -> Project:
     app, found = load_app(root, settings.project.name)
     if not any(finding.code == "PULPO101" for finding in found):
         found = (*found, *checks.check(app))
-    return Project(root, settings, app, build.plans(app), checks.by_place(found))
+    return Project(root, settings, app, build.plans(app), checks.by_place(found), shadows(app))
 
 
 def compile_project(root: Path, *, force: bool = False, check: bool = False, diff: bool = False) -> write.Result:

@@ -79,6 +79,12 @@ class UiSettings(Section):
     port: int = 3000
 
 
+class TelemetrySettings(Section):
+    """`[telemetry]`: OpenTelemetry. `enabled`: by default where the environment's `OTEL_…` variables ask for it."""
+
+    enabled: bool | None = None
+
+
 class ServiceSettings(Section):
     """`[services.NAME]`: a process of the project's own. `{python}` and `{port}` in the command are filled in.
 
@@ -106,6 +112,7 @@ class Settings(BaseModel):
     engine: EngineSettings = EngineSettings()
     api: ApiSettings = ApiSettings()
     ui: UiSettings = UiSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     services: dict[str, ServiceSettings] = {}
     app: dict[str, Any] = {}
 

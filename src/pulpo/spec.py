@@ -193,13 +193,18 @@ class FlowSpec:
 
 @dataclass(frozen=True, slots=True)
 class AppSpec:
-    """An application. Order inside each tuple is file path, then line."""
+    """An application. Order inside each tuple is file path, then line.
+
+    Attributes:
+        routes: `paths` and `components` of an OpenAPI document, of the routes in the project's `routes.py`.
+    """
 
     name: str
     models: tuple[ModelSpec, ...] = ()
     operations: tuple[OperationSpec, ...] = ()
     groups: tuple[GroupSpec, ...] = ()
     flows: tuple[FlowSpec, ...] = ()
+    routes: Mapping[str, Json] = field(default_factory=dict)
 
     def model(self, name: str) -> ModelSpec:
         """The model of this name. Raises KeyError."""

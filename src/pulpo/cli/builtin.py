@@ -16,6 +16,7 @@ _COMMANDS = {
     "down": ("down", "down", "Stop the project's services."),
     "status": ("status", "status", "Show the project's services."),
     "logs": ("logs", "logs", "Show the services' last lines, of stopped ones too."),
+    "explain": ("explain", "explain", "Tell what an error code means, and what to do about it."),
     "doctor": ("doctor", "doctor", "Check this machine and the project's set-up."),
     "db": ("db", "app", "Work with the project's database."),
     "runs": ("runs", "app", "Look at runs and act on them."),

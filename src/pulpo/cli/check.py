@@ -19,10 +19,16 @@ def check(*, as_json: AsJson = False) -> None:
     loaded = project.load(project_root())
     app = loaded.app
     if as_json:
-        typer.echo(json.dumps({"findings": show.findings_json(loaded.findings)}, ensure_ascii=False))
+        typer.echo(
+            json.dumps(
+                {"findings": show.findings_json(loaded.findings), "notices": list(loaded.notices)}, ensure_ascii=False
+            )
+        )
     elif loaded.findings:
         typer.echo(show.findings_text(loaded.findings))
     else:
         counts = (len(app.models), "model"), (len(app.operations), "operation"), (len(loaded.plans), "flow")
         typer.echo(f"{', '.join(show.counted(count, noun) for count, noun in counts)}: no problems")
+    for notice in () if as_json else loaded.notices:
+        typer.echo(f"note  {notice}")
     raise typer.Exit(FINDINGS if loaded.findings else 0)

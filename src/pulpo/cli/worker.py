@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,9 @@ def worker() -> None:
     """Run flows in this process until it is told to stop; then finish what was begun, within ten seconds."""
     import uvloop
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    from pulpo.runtime.log_lines import log_to_stderr
+
+    log_to_stderr()
     uvloop.run(work(target.load_application(project_root())))
 
 

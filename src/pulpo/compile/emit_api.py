@@ -12,6 +12,7 @@ from pulpo import names
 from pulpo.compile.artifact import Artifact, call, json_text, quoted, render
 from pulpo.compile.identifiers import Identifiers
 from pulpo.runtime import bulk
+from pulpo.runtime.http.custom import merged
 from pulpo.runtime.http.openapi import openapi
 from pulpo.settings import Settings
 from pulpo.spec import Action, AppSpec, FlowPlan, ModelSpec, OperationSpec
@@ -89,7 +90,7 @@ def emit_api(app: AppSpec, plans: Mapping[str, FlowPlan], settings: Settings) ->
         *(_model(app.model(name), module) for name, module in models.items()),
         *(_group(app, groups[group], module) for group, module in modules.items()),
         Artifact(package, render("api/package.py.jinja", path=package, name=app.name)),
-        Artifact("openapi.json", json_text(openapi(app, plans, settings))),
+        Artifact("openapi.json", json_text(merged(openapi(app, plans, settings), app.routes))),
     )
 
 

@@ -7,7 +7,7 @@ import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.machinery import ModuleSpec as ImportSpec
@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from pulpo.declare.site import DECLARED, FINDINGS, SPEC
-from pulpo.errors import Finding, Source
+from pulpo.errors import Finding, PulpoError, Source
 from pulpo.imports import import_from
 from pulpo.spec import AppSpec, FlowSpec, GroupSpec, ModelSpec, OperationSpec
 
@@ -31,7 +31,7 @@ _D = TypeVar("_D", ModelSpec, OperationSpec, GroupSpec, FlowSpec)
 
 
 def load_app(root: Path, name: str) -> tuple[AppSpec, tuple[Finding, ...]]:
-    """Import `models/`, `operations/` and `flows.py`, and gather their declarations.
+    """Import `models/`, `operations/`, `flows.py` and `routes.py`, and gather their declarations.
 
     The project's root becomes the first entry of `sys.path`. Modules that are imported already are kept where none of
     the project's files changed since; after a change all of them are imported again.
@@ -60,12 +60,14 @@ def load_app(root: Path, name: str) -> tuple[AppSpec, tuple[Finding, ...]]:
         for module in modules
         for finding in vars(module).get(FINDINGS, ())
     ]
+    routes = _routes(root, findings)
     app = AppSpec(
         name,
         models=_of(ModelSpec, declared),
         operations=_of(OperationSpec, declared),
         groups=_of(GroupSpec, declared),
         flows=_of(FlowSpec, declared),
+        routes=routes,
     )
     return app, tuple(dict.fromkeys(findings))
 
@@ -80,6 +82,24 @@ def _files(root: Path) -> Iterator[Path]:
                 yield file
     if (root / "flows.py").is_file():
         yield root / "flows.py"
+
+
+def _routes(root: Path, findings: list[Finding]) -> Mapping[str, Any]:
+    """What `routes.py` adds to the API; what is wrong with it goes to the findings."""
+    if not (root / "routes.py").is_file():
+        return {}
+    with _no_bytecode():
+        module = _import(root, root / "routes.py")
+    if isinstance(module, Finding):
+        findings.append(module)
+        return {}
+    from pulpo.runtime.http import custom  # noqa: PLC0415 - brings FastAPI, which few projects need here
+
+    try:
+        return custom.described(custom.router_of(module))
+    except PulpoError as error:
+        findings.append(Finding(error.code, error.detail, Source("routes.py", 1), error.hint))
+        return {}
 
 
 def _import(root: Path, file: Path) -> ModuleType | Finding:
@@ -125,6 +145,8 @@ def _import_finding(root: Path, path: PurePosixPath | Path, error: BaseException
     if isinstance(error, ModuleNotFoundError) and error.name:
         top = error.name.partition(".")[0]
         hint = f"is there a file for {error.name}?" if top in OWNED else f"is {top} installed in this environment?"
+        if top == "generated":
+            hint = "what is generated comes later: in routes.py take request.app.state.application"
     reason = reason.partition("\n")[0].replace(f"{root}{os.sep}", "").rstrip(": ")
     return Finding("PULPO101", f"{source.file} does not import: {reason}", source, hint)
 

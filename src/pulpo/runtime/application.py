@@ -12,7 +12,7 @@ import pydantic_core
 from pulpo import settings as configuration
 from pulpo.errors import NotFound, PulpoError
 from pulpo.model.model import Model, new_id
-from pulpo.runtime import calls, faults
+from pulpo.runtime import calls, faults, telemetry
 from pulpo.runtime.context import Caller, Context, RunRef
 from pulpo.runtime.engine import Engine
 from pulpo.runtime.session import Session
@@ -64,6 +64,7 @@ class Application:
     async def start(self, *, execute: bool = True) -> None:
         """Open the store and start the engine; with `execute` it takes on runs that nobody holds."""
         faults.arm_from_environment()
+        telemetry.begin(self.settings)
         await self.store.open(collections(self.spec))
         self._engine = Engine(self)
         await self._engine.start(execute=execute)
@@ -74,6 +75,7 @@ class Application:
             await self._engine.stop(timeout)
             self._engine = None
         await self.store.close()
+        await telemetry.flush()
 
     def operation(self, name: str) -> OperationSpec:
         """The operation of this name. Raises PulpoError PULPO414."""

@@ -12,7 +12,7 @@ import pydantic_core
 
 from pulpo.errors import PulpoError
 from pulpo.model.model import new_id
-from pulpo.runtime import shapes
+from pulpo.runtime import shapes, telemetry
 from pulpo.runtime.context import Caller
 from pulpo.runtime.drive import Driver
 from pulpo.runtime.engine import single
@@ -55,6 +55,7 @@ async def call(
         worker=app.engine.worker.id,
         caller={"principal": caller.principal, "role": caller.role},
         started_at=clock(),
+        trace=telemetry.carrier(),
     )
     step = StepRun(step_id(run.id, spec.name), run=run.id, operation=spec.name, input=text, started_at=clock())
     work = _atomic if spec.atomic else _driven
@@ -104,6 +105,7 @@ async def _atomic(app: Application, spec: OperationSpec, run: Run, step: StepRun
         None,
         Owner(follow, cancel_runs=app.engine.cancel_live),
         app.engine.deadlines,
+        app.engine.counts,
         delay=app.engine.delay(spec.name),
     )
     try:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pulpo.model.model import now
+from pulpo.runtime import telemetry
 from pulpo.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,6 +61,12 @@ class Context:
         """A logger whose records carry the run, the operation and the attempt."""
         run = self.run
         return logging.LoggerAdapter(log, {"run": run.id, "operation": run.operation, "attempt": run.attempt})
+
+    @property
+    def traceparent(self) -> str | None:
+        """The header `traceparent` for calls to the outside; None where telemetry is off."""
+        carried = telemetry.carrier()
+        return None if carried is None else carried["traceparent"]
 
     def already(self) -> None:
         """Say that the effect was there before: nothing is to be undone on this step's account."""

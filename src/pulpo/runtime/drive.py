@@ -21,6 +21,7 @@ import pydantic_core
 
 from pulpo.errors import NotReady, PulpoError
 from pulpo.model.model import now, timestamp
+from pulpo.runtime import telemetry
 from pulpo.runtime.execution import Execution, Followup, Lost, Owner
 from pulpo.runtime.held import UNRECORDED, Held, key_writes
 from pulpo.runtime.intents import intent
@@ -69,6 +70,7 @@ class Driver:
         self._owner = Owner(self._follow, lambda: self.ending is not None, self._cancel_others)
         self._timers: list[asyncio.TimerHandle] = []
         self._settling: asyncio.Task[None] | None = None
+        self.span = telemetry.active.run(run) if telemetry.active is not None else None
 
     @property
     def run(self) -> Run:
@@ -169,7 +171,9 @@ class Driver:
                 self.run.name if self.run.kind == "flow" else None,
                 self._owner,
                 self.engine.deadlines,
+                self.engine.counts,
                 delay=self.engine.delay(name),
+                parent=self.span,
             )
             self._executions[name] = execution
             await execution.run()
@@ -467,6 +471,10 @@ class Driver:
         self._stop_timers()
         if not self.done.done():
             self.done.set_result(None)
+            if self.span is not None:
+                self.span.end(self.run)
+            if self.run.ended and self.run.kind == "flow":
+                self.engine.counts.runs[self.run.name, self.run.state] += 1
             self.engine.driver_done(self)
 
 

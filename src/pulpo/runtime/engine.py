@@ -17,8 +17,9 @@ import pydantic_core
 from pulpo.errors import NotFound, PulpoError
 from pulpo.model.conditions import All, Compare, Condition
 from pulpo.model.model import new_id
-from pulpo.runtime import shapes, wishes
+from pulpo.runtime import shapes, telemetry, wishes
 from pulpo.runtime.context import Caller
+from pulpo.runtime.counts import Counts
 from pulpo.runtime.deadlines import Deadlines
 from pulpo.runtime.drive import Driver
 from pulpo.runtime.held import Held, key_writes
@@ -49,6 +50,7 @@ class Engine:
         self.store: Store = application.store
         self.worker = Worker(self)
         self.deadlines = Deadlines()
+        self.counts = Counts()
         self.drivers: dict[str, Driver] = {}
         self._delays = _delays(application.settings.engine.delay)
         self._inputs: dict[str, type[BaseModel]] = {}
@@ -174,6 +176,7 @@ class Engine:
             live=live,
             caller={"principal": caller.principal, "role": caller.role},
             retry_of=retry_of,
+            trace=telemetry.active.beginning(plan.flow) if telemetry.active is not None else None,
         )
         if not self.worker.takes(len(self.drivers)):
             run.state, run.wake_at = "queued", clock()

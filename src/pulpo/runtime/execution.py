@@ -5,22 +5,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
 from pulpo.errors import NotReady, PulpoError
-from pulpo.runtime import faults, shapes
+from pulpo.runtime import faults, shapes, telemetry
 from pulpo.runtime.context import Caller, Context, RunRef
+from pulpo.runtime.counts import Counts, Outcome
 from pulpo.runtime.deadlines import Deadlines, Expired
 from pulpo.runtime.journal import StepRun, clock, error_json
 from pulpo.runtime.session import Access, Session
 from pulpo.settings import Settings
 from pulpo.spec import Json, OperationSpec
 from pulpo.store.port import Batch, DuplicateId, StaleVersion, Store, UniqueTaken, Write, WriteFailed
+
+if TYPE_CHECKING:
+    from pulpo.runtime.tracing import RunSpan
 
 log = logging.getLogger("pulpo.engine")
 
@@ -77,6 +82,8 @@ class Execution:
     """An operation and the journal entry it works on.
 
     Attributes:
+        parent: The span that the step's is part of; without one, whatever is current.
+        outcome: How it ended.
         committing: A commit is under way: cancelling now could not tell what happened.
     """
 
@@ -88,11 +95,14 @@ class Execution:
     flow: str | None
     owner: Owner
     deadlines: Deadlines
+    counts: Counts
     delay: float = 0.0
     retries: int | None = None
+    parent: RunSpan | None = None
     committing: bool = False
+    outcome: Outcome = "failed"
 
-    async def run(self) -> str:  # noqa: C901 - one loop, an exit per kind of failure
+    async def run(self) -> str:
         """Run the operation until it has a committed result or has failed for good.
 
         Returns:
@@ -102,6 +112,30 @@ class Execution:
             NotReady: Not yet.
             PulpoError: It was refused, timed out (PULPO402), kept meeting changes (PULPO408) or raised (PULPO401).
         """
+        if telemetry.active is None:
+            return await self._counted()
+        return await telemetry.active.step(self, self._counted)
+
+    async def _counted(self) -> str:
+        began = time.perf_counter()
+        try:
+            text = await self._tried()
+        except (Lost, asyncio.CancelledError):
+            self.outcome = "cancelled"
+            raise
+        except NotReady:
+            self.outcome = "waiting"
+            raise
+        except PulpoError as error:
+            self.outcome = "refused" if error.status < 500 else "failed"
+            raise
+        else:
+            self.outcome = "completed"
+            return text
+        finally:
+            self.counts.step(self.spec.name, self.step.kind, self.outcome, time.perf_counter() - began)
+
+    async def _tried(self) -> str:  # noqa: C901 - one loop, an exit per kind of failure
         spec, clock_ = self.spec, asyncio.get_running_loop().time
         retries = spec.retries if self.retries is None else self.retries
         deadline = clock_() + (spec.timeout or 30.0)
@@ -113,6 +147,7 @@ class Execution:
             except (StaleVersion, DuplicateId, UniqueTaken) as conflict:
                 # what it read has changed meanwhile: the body decides again on what is there now
                 conflicts += 1
+                self.counts.conflicts[spec.name] += 1
                 if isinstance(conflict, StaleVersion):
                     if clock_() >= deadline:
                         raise PulpoError(
@@ -220,6 +255,9 @@ class Execution:
 
     async def _back_off(self, failures: int, error: Exception) -> None:
         step = self.step
+        self.counts.retries[self.spec.name] += 1
+        if telemetry.active is not None:
+            telemetry.active.failed(error)
         log.warning("%s failed in run %s (attempt %s): %s", self.spec.name, step.run, step.attempts, error)
         if step.version:
             step.error = error_json(error, self.spec.name)

@@ -131,6 +131,7 @@ class Run(_Entry):
     reason: str | None = None
     ending: Literal["error", "gate", "cancel"] | None = None
     key: dict[str, str] | None = None
+    trace: dict[str, str] | None = None
     wake_at: str | None = None
     created_at: str = field(default_factory=clock)
     started_at: str | None = None

@@ -125,8 +125,10 @@ async def compensate(driver: Driver) -> bool:
             driver.run.name,
             Owner(),
             driver.engine.deadlines,
+            driver.engine.counts,
             delay=driver.engine.delay(spec.name),
             retries=max(spec.retries, RETRIES),
+            parent=driver.span,
         )
         try:
             await execution.run()

@@ -14,6 +14,7 @@ Promises that the conformance suite (`pulpo.testing.conformance.StoreConformance
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -210,6 +211,22 @@ class Event:
 
     cursor: str
     data: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Commits:
+    """What a store counts of its commits: one holds a group of batches, whose sizes fall below the bounds or above."""
+
+    bounds: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100, 200)
+    sizes: list[int] = field(default_factory=lambda: [0] * 9)
+    batches: int = 0
+    seconds: float = 0.0
+
+    def add(self, batches: int, seconds: float) -> None:
+        """Count a commit, and how long it took to be durable."""
+        self.sizes[bisect_left(self.bounds, batches)] += 1
+        self.batches += batches
+        self.seconds += seconds
 
 
 class WriteFailed(PulpoError):

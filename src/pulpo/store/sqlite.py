@@ -13,7 +13,7 @@ import apsw
 
 from pulpo.errors import PulpoError
 from pulpo.model.conditions import Condition
-from pulpo.store.port import Aggregate, Batch, Collection, Event, Group, JsonPage, Page, Query, Record
+from pulpo.store.port import Aggregate, Batch, Collection, Commits, Event, Group, JsonPage, Page, Query, Record
 from pulpo.store.sqlite_aggregate import aggregation
 from pulpo.store.sqlite_events import EventFeed
 from pulpo.store.sqlite_file import PATIENCE, connect, make_ours, patiently
@@ -84,6 +84,11 @@ class SqliteStore:
         await writer.close()
         feed.close()
         await reader.close()
+
+    @property
+    def commits(self) -> Commits:
+        """What was committed since the store was opened."""
+        return self._writer.commits
 
     async def get(self, collection: str, id: str) -> Record | None:
         """The document with this id."""

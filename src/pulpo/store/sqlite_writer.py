@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from queue import SimpleQueue
@@ -17,7 +18,7 @@ from typing import Any, NoReturn, TypeAlias
 import apsw
 
 from pulpo.errors import PulpoError
-from pulpo.store.port import Batch, NoRoom, Write
+from pulpo.store.port import Batch, Commits, NoRoom, Write
 from pulpo.store.sqlite_file import PATIENCE, patiently
 from pulpo.store.sqlite_schema import Table
 from pulpo.store.sqlite_writes import ANSWERING, CHANGING, Statement, encode_events, refused, statement, violated
@@ -95,6 +96,8 @@ class Writer:
         self._group: list[_Entry] = []
         self._running = False
         self._closed = False
+        self._began = 0.0
+        self.commits = Commits()
         self._idle = asyncio.Event()
         self._idle.set()
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
@@ -181,10 +184,12 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - told to the callers
             self._committed(error)
             return
+        self._began = time.perf_counter()
         self._jobs.put((self._commit, self._committed))
 
     def _commit(self) -> None:
         self.db.execute("COMMIT")
+        self.commits.add(len(self._group), time.perf_counter() - self._began)
 
     def _run(self, entry: _Entry) -> None:
         """Run a batch's statements, in a savepoint where more than one could be left behind."""

@@ -173,16 +173,6 @@ async def test_readiness_says_what_is_down(
     assert (await client.get("/livez")).status_code == 200
 
 
-async def test_metrics_count_requests_and_runs(client: httpx.AsyncClient) -> None:
-    """OpenMetrics, with its end mark."""
-    await client.post("/operations/shop/echo", json={"text": "x"})
-    answer = await client.get("/metrics")
-    assert answer.headers["content-type"].startswith("application/openmetrics-text")
-    assert 'pulpo_http_requests_total{method="POST",status="200"} 1' in answer.text
-    assert 'pulpo_runs{state="completed"} 1' in answer.text
-    assert answer.text.endswith("# EOF\n")
-
-
 async def test_meta_describes_the_application(client: httpx.AsyncClient) -> None:
     """Models with fields and relations, operations with schemas, flows with plans, and who asks."""
     meta = (await client.get("/meta")).json()

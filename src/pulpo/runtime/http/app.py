@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
-import os
-import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 
 from fastapi import APIRouter, FastAPI
-from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp
 
 from pulpo.errors import PulpoError
+from pulpo.runtime import telemetry
 from pulpo.runtime.application import Application
 from pulpo.runtime.http import problems, runs, system
+from pulpo.runtime.http.custom import router_of
 from pulpo.runtime.http.dispatch import Dispatcher
 from pulpo.runtime.http.limits import Admission
 from pulpo.runtime.http.metrics import Metrics
@@ -38,7 +37,8 @@ def create_app(application: Application, routers: Iterable[APIRouter] = ()) -> F
         application: What is served.
         routers: The generated routes of models and operations.
     Raises:
-        PulpoError: PULPO705, the mode is `production`, whose access rules this version does not have.
+        PulpoError: PULPO705, the mode is `production`, whose access rules this version does not have; PULPO105,
+            telemetry is asked for and cannot be had.
     """
     if application.settings.project.mode != "dev":
         raise PulpoError(
@@ -46,6 +46,11 @@ def create_app(application: Application, routers: Iterable[APIRouter] = ()) -> F
             "production mode needs authentication, which this version does not have",
             hint='set mode = "dev" in [project]; it serves this machine only',
         )
+
+    telemetry.begin(application.settings)
+
+    api = application.settings.api
+    metrics = Metrics(Admission(api.concurrency, api.queue))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -55,19 +60,20 @@ def create_app(application: Application, routers: Iterable[APIRouter] = ()) -> F
         except PulpoError as error:
             app.state.failure = error  # for whoever serves: the reason, in a form for people
             raise
+        metrics.watch()
         try:
             yield
         finally:
+            metrics.unwatch()
             app.state.closing.set()
             await application.stop()
 
-    api = application.settings.api
-    metrics = Metrics(Admission(api.concurrency, api.queue))
-    pulpo = (runs.flows_router(application), runs.runs_router(application), system.router(application, metrics))
-    ordered = (*_own(application), *routers, *pulpo)
+    own = _own(application)
+    pulpo = (runs.flows_router(application), runs.runs_router(application), system.router(application, metrics, own))
+    ordered = (*own, *routers, *pulpo)
     app = _Api(
         title=application.spec.name, lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None,
-        redirect_slashes=False, telemetry=_telemetry(),
+        redirect_slashes=False, telemetry={"tracing": False, "metrics": False, "logs": False},  # ours: see `_edge`
     )  # fmt: skip
     app.state.edge = partial(_edge, app, ordered, metrics)
     app.state.access = to_logging
@@ -81,13 +87,6 @@ def create_app(application: Application, routers: Iterable[APIRouter] = ()) -> F
     return app
 
 
-def _telemetry() -> TelemetryConfig | None:
-    """FastAPI's own where the process has OpenTelemetry's SDK; else none, so that no request has to ask for it."""
-    if "opentelemetry.sdk" in sys.modules or any(name.startswith("OTEL_") for name in os.environ):
-        return None
-    return {"tracing": False, "metrics": False, "logs": False}
-
-
 class _Api(FastAPI):
     """FastAPI behind our own edge, which answers in place of Starlette's when something breaks."""
 
@@ -99,10 +98,15 @@ class _Api(FastAPI):
         return outer
 
 
-def _edge(app: FastAPI, routers: tuple[APIRouter, ...], metrics: Metrics, rest: ASGIApp) -> Edge:
+def _edge(app: FastAPI, routers: tuple[APIRouter, ...], metrics: Metrics, rest: ASGIApp) -> ASGIApp:
     settings: Settings = app.state.application.settings
     noted = app.state.access if settings.api.access_log else None
-    return Edge(Dispatcher(app, routers, rest), settings, metrics, noted)
+    edge = Edge(Dispatcher(app, routers, rest), settings, metrics, noted)
+    if telemetry.active is None:
+        return edge
+    from pulpo.runtime.http.tracing import Traced  # noqa: PLC0415 - only where telemetry is on
+
+    return Traced(edge, telemetry.active)
 
 
 def _paths(application: Application) -> tuple[str, ...]:
@@ -115,7 +119,4 @@ def _own(application: Application) -> tuple[APIRouter, ...]:
     """The router in the project's `routes.py`, if there is one. The project's root is on `sys.path`."""
     if not (application.root / "routes.py").is_file():
         return ()
-    router = getattr(importlib.import_module("routes"), "router", None)
-    if not isinstance(router, APIRouter):
-        raise PulpoError("PULPO101", "routes.py has no `router` that is a fastapi.APIRouter")
-    return (router,)
+    return (router_of(importlib.import_module("routes")),)

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pulpo.errors import PulpoError
 from pulpo.model.ids import ulid
+from pulpo.runtime import telemetry
 from pulpo.runtime.http import problems
 from pulpo.runtime.http.guard import Guard
 from pulpo.runtime.http.limits import ALWAYS, Admission
@@ -80,7 +81,9 @@ class Edge:
                 await self._app(scope, self._limited(receive), answer.send)
             else:
                 await self._app(scope, receive, answer.send)
-        except Exception:
+        except Exception as error:
+            if telemetry.active is not None:
+                telemetry.active.failed(error)
             log.exception("%s %s broke", scope["method"], scope["path"], extra={"request_id": request_id.decode()})
             if answer.status:
                 raise  # the answer is on its way: only breaking it off tells the client
@@ -88,7 +91,7 @@ class Edge:
         finally:
             answer.leave()
             status, seconds = answer.status or 499, time.perf_counter() - started
-            self._metrics.request(scope["method"], status, seconds)
+            self._metrics.request(scope, status, seconds)
             if self._noted is not None:
                 self._note(self._noted, scope, headers, answer, status, seconds)
 
@@ -159,7 +162,9 @@ class Edge:
             "client": client[0] if client else None,
             "request_id": scope[problems.REQUEST_ID],
         }
-        if trace is not None and (traced := _TRACE.fullmatch(trace)) is not None:
+        if (span := scope.get(telemetry.TRACE)) is not None:
+            facts.update(span)
+        elif trace is not None and (traced := _TRACE.fullmatch(trace)) is not None:
             facts["trace_id"] = traced[1].decode()
         noted(facts)
 

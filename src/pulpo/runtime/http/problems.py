@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
 from pulpo.errors import FieldError, Nearest, PulpoError
+from pulpo.runtime import telemetry
 from pulpo.runtime.shapes import pointer
 
 MEDIA_TYPE = "application/problem+json"
@@ -51,6 +52,8 @@ def install(app: FastAPI) -> None:
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, PulpoError)
+        if error.status >= 500 and telemetry.active is not None:
+            telemetry.active.failed(error)
         return answer(error, request_id(request))
 
     async def plain(request: Request, error: Exception) -> Response:

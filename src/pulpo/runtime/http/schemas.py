@@ -178,6 +178,11 @@ def _own() -> dict[str, Json]:
             "live": {**_MAYBE, "description": "The value of `one_per` while the run has not ended."},
             "retry_of": _MAYBE,
             "retried_by": _MAYBE,
+            "trace": {
+                "type": ["object", "null"],
+                "additionalProperties": {"type": "string"},
+                "description": "`traceparent` and `tracestate` of what began the run, where telemetry is on.",
+            },
             "cancel_requested": {"type": "boolean"},
             **_MOMENTS,
             "steps": {"type": "array", "items": ref("StepRun"), "description": "Where one run is asked for."},

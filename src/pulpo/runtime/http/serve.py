@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import json
 import logging
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
@@ -22,34 +20,12 @@ from fastapi import FastAPI
 from pulpo.errors import PulpoError
 from pulpo.runtime.http.gathering import GatheringProtocol
 from pulpo.runtime.http.guard import is_loopback
+from pulpo.runtime.log_lines import log_to_stderr
 from pulpo.runtime.process import tune_collector
 from pulpo.runtime.target import imported, load_application
 
 DRAIN = 5
 """Seconds that requests in flight have to finish after SIGTERM; the rest of ten goes to stopping the engine."""
-_EXTRA = ("facts", "request_id", "run", "operation", "attempt")
-
-
-class JsonLines(logging.Formatter):
-    """A log record as one JSON object; what a request or an operation adds to it is kept."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line."""
-        line: dict[str, object] = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        for name in _EXTRA:
-            value = getattr(record, name, None)
-            if isinstance(value, dict):
-                line.update(value)
-            elif value is not None:
-                line[name] = value
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
 
 
 class AccessLines:
@@ -162,15 +138,6 @@ def load_app(root: Path) -> FastAPI:
         raise PulpoError("PULPO802", f"the project in {root} has no compiled API", hint="run `pulpo compile`")
     app: FastAPI = imported(root, lambda: importlib.import_module("generated.api.app")).app
     return app
-
-
-def log_to_stderr(level: int = logging.INFO) -> None:
-    """Write the process's log as JSON lines."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-    for name in ("uvicorn.error", "uvicorn.access", "asyncio", "httpx"):
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _listener(host: str, port: int, *, share: bool) -> socket.socket:

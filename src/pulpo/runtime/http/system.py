@@ -9,21 +9,21 @@ import pydantic_core
 from fastapi import APIRouter, Request, Response
 
 from pulpo.errors import PulpoError
-from pulpo.model.conditions import Compare
 from pulpo.runtime.application import Application
-from pulpo.runtime.http import metrics, requests, streams
+from pulpo.runtime.http import custom, metrics, requests, streams
 from pulpo.runtime.http.openapi import openapi
 from pulpo.runtime.http.resources import JSON
 from pulpo.runtime.listing import RUN_STATES
 from pulpo.runtime.metadata import metadata
 from pulpo.runtime.tables import RUNS
 from pulpo.spec import Json
+from pulpo.store.port import Aggregate, GroupBy
 
 _PATIENCE = 2.0
 """Seconds that the store may take to answer a question of readiness."""
 
 
-def router(application: Application, counted: metrics.Metrics) -> APIRouter:
+def router(application: Application, counted: metrics.Metrics, own: tuple[APIRouter, ...] = ()) -> APIRouter:
     """`/meta`, `/openapi.json`, `/events`, `/livez`, `/readyz`, `/metrics`."""
     routes = APIRouter()
     described = (application.spec, application.plans, application.settings)
@@ -34,7 +34,8 @@ def router(application: Application, counted: metrics.Metrics) -> APIRouter:
 
     @cache
     def document() -> bytes:
-        return pydantic_core.to_json(openapi(*described))
+        routes = custom.described(*own) if own else {}
+        return pydantic_core.to_json(custom.merged(openapi(*described), routes))
 
     @routes.get("/meta")
     async def meta(request: Request) -> Response:
@@ -62,8 +63,7 @@ def router(application: Application, counted: metrics.Metrics) -> APIRouter:
 
     @routes.get("/metrics")
     async def metrics_text() -> Response:
-        runs = {state: await application.store.count(RUNS, Compare("state", "eq", state)) for state in RUN_STATES}
-        return Response(counted.text(runs), media_type=metrics.MEDIA_TYPE)
+        return Response(await _counted(application, counted), media_type=metrics.MEDIA_TYPE)
 
     return routes
 
@@ -71,6 +71,14 @@ def router(application: Application, counted: metrics.Metrics) -> APIRouter:
 def _caller(request: Request) -> dict[str, str]:
     caller = requests.caller(request)
     return {"principal": caller.principal, "role": caller.role}
+
+
+async def _counted(application: Application, counted: metrics.Metrics) -> str:
+    runs = dict.fromkeys(RUN_STATES, 0)
+    for group in await application.store.aggregate(Aggregate(RUNS, by=(GroupBy("state"),))):
+        runs[group.key[0]] = group.count
+    commits = getattr(application.store, "commits", None)  # an adapter may have none to count
+    return counted.text(runs, application.engine.counts, commits)
 
 
 async def _down(application: Application) -> list[str]:
