@@ -122,6 +122,7 @@ class OperationSpec:
         retries: Automatic attempts after the first. timeout: Seconds per attempt, or None.
         wait: Seconds that a step may stay waiting, or None for no limit.
         gate: The output field that stops the flow where it is false.
+        refuses: Codes that it says it refuses with -> HTTP status.
     """
 
     name: str
@@ -144,6 +145,7 @@ class OperationSpec:
     gate: str | None = None
     pivot: bool = False
     standalone: bool = False
+    refuses: Mapping[str, int] = field(default_factory=dict)
     title: str = ""
     description: str = ""
     source: Source | None = None

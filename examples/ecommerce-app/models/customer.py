@@ -3,6 +3,10 @@
 from pulpo import Embedded, Field, Model, datamodel, new_id
 
 
+EMAIL = r"^[^@\s\x85\ufeff]+@[^@\s\x85\ufeff]+\.[^@\s\x85\ufeff]+$"
+"""What an address looks like; the two characters are space to some readers of patterns and none to others."""
+
+
 class Address(Embedded):
     """A shipping or billing address."""
 
@@ -30,7 +34,7 @@ class PaymentMethod(Embedded):
 class Customer(Model):
     """Someone who orders. The first payment method is the default."""
 
-    email: str = Field(unique=True, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", description="Email address")
+    email: str = Field(unique=True, pattern=EMAIL, description="Email address")
     name: str = Field(min_length=1, max_length=200, description="Full name")
     addresses: list[Address] = Field(default_factory=list, description="Shipping/billing addresses")
     payment_methods: list[PaymentMethod] = Field(default_factory=list)

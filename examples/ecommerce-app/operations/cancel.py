@@ -11,6 +11,7 @@ from models.shipping import PickList, Shipment
 from models.stock import Reservation, StockMovement
 from pydantic import BaseModel, Field
 from shop import cancellation, stock
+from shop.gateway import REFUSALS
 from shop.states import move_obligation
 
 from pulpo import Context, Money, Ref, Refused, operation
@@ -40,6 +41,7 @@ class CancelOutput(BaseModel):
     standalone=True,
     retries=5,
     timeout=60,
+    refuses=REFUSALS,
 )
 async def cancel(data: CancelInput, ctx: Context) -> CancelOutput:
     """Cancel an order: end its run, void or refund what was taken, release its stock, close it. All or it goes on."""

@@ -160,6 +160,7 @@ class CalculateShippingOutput(BaseModel):
     models_add=[ShippingQuote],
     atomic=True,
     retries=3,
+    refuses={"unserviceable_address": 409, "too_heavy": 409},
 )
 async def calculate_shipping(data: CalculateShippingInput, ctx: Context) -> CalculateShippingOutput:
     """Calculate what shipping costs, as a quote that holds for a day."""

@@ -118,6 +118,7 @@ class PickItemsOutput(BaseModel):
     compensate="orders.fulfillment.put_back",
     atomic=True,
     retries=3,
+    refuses={"over_pick": 409},
 )
 async def pick_items(data: PickItemsInput, ctx: Context) -> PickItemsOutput:
     """Get the items from the warehouse.

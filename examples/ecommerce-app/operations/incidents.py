@@ -11,7 +11,7 @@ from models.shipping import PickList, Shipment
 from models.stock import Reservation, StockMovement
 from pydantic import BaseModel, Field
 from shop import cancellation, reconciliation
-from shop.gateway import gateway_of
+from shop.gateway import REFUSALS, gateway_of
 from shop.incidents import close
 
 from pulpo import Context, Ref, Refused, operation
@@ -41,6 +41,7 @@ class ResolveOutput(BaseModel):
     standalone=True,
     retries=5,
     timeout=60,
+    refuses=REFUSALS,
 )
 async def resolve(data: ResolveInput, ctx: Context) -> ResolveOutput:
     """Close an incident. One of reconciliation is verified once more and must pass, or the order is cancelled."""

@@ -11,7 +11,7 @@ from models.product import Product
 from models.shipping import ShippingQuote
 from pydantic import BaseModel, Field
 from shop import methods, pricing, reconciliation, settlement
-from shop.gateway import ChargeStatus, GatewayUnavailable, GatewayUnknown, gateway_of
+from shop.gateway import REFUSALS, ChargeStatus, GatewayUnavailable, GatewayUnknown, gateway_of
 from shop.incidents import hold_for
 from shop.money import minor
 from shop.states import move_obligation, move_payment
@@ -46,6 +46,7 @@ class ChargeOutput(BaseModel):
     compensate="payments.processing.void",
     retries=3,
     timeout=30,
+    refuses=REFUSALS,
 )
 async def charge(data: ChargeInput, ctx: Context) -> ChargeOutput:
     """Authorise what an order owes; claimed before the gateway is called, so never twice.
@@ -160,6 +161,7 @@ class VoidOutput(BaseModel):
     models_add=[LedgerEntry],
     retries=8,
     timeout=30,
+    refuses=REFUSALS,
 )
 async def void(data: VoidInput, ctx: Context) -> VoidOutput:
     """Undo charge: let go of what this very call has authorised; what was captured of it is refunded."""
@@ -203,6 +205,7 @@ class ConfirmOutput(BaseModel):
     compensate="payments.processing.refund_capture",
     retries=3,
     timeout=30,
+    refuses=REFUSALS,
 )
 async def confirm(data: ConfirmInput, ctx: Context) -> ConfirmOutput:
     """Confirm that the charge settled: take what is held, now that the stock is there too."""
@@ -272,6 +275,7 @@ class RefundCaptureOutput(BaseModel):
     models_add=[LedgerEntry],
     retries=8,
     timeout=30,
+    refuses=REFUSALS,
 )
 async def refund_capture(data: RefundCaptureInput, ctx: Context) -> RefundCaptureOutput:
     """Undo confirm: give back what this very call has captured, also where it could not say so any more."""
@@ -322,6 +326,7 @@ class VerifyOutput(BaseModel):
     after=["payments.processing.confirm"],
     retries=3,
     timeout=30,
+    refuses=REFUSALS,
 )
 async def verify(data: VerifyInput, ctx: Context) -> VerifyOutput:
     """Verify the payment in accounting: three books must agree, or the order is held for a person."""

@@ -49,10 +49,22 @@ class GatewayUnknown(PulpoError):
         super().__init__("unknown", detail, hint="ask again: what the gateway did is found out first", status=503)
 
 
+class GatewayRefused(PulpoError):
+    """gateway_refused, 409: the gateway knows nothing that this could be done to, and asking again changes nothing."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("gateway_refused", detail, hint="see the payment at the gateway", status=409)
+
+
+REFUSALS = {"gateway_unavailable": 503, "unknown": 503, "gateway_refused": 409}
+"""What operations that ask the gateway may refuse with."""
+
+
 class PaymentGateway(Protocol):
     """Who moves the customer's money.
 
-    Every method raises GatewayUnavailable where nothing can have happened, and GatewayUnknown where it may have.
+    Every method raises GatewayUnavailable where nothing can have happened, GatewayUnknown where it may have, and
+    GatewayRefused where it has not and never will.
     """
 
     name: str

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from shop.gateway import Charge, ChargeStatus, GatewayUnavailable, GatewayUnknown
+from shop.gateway import Charge, ChargeStatus, GatewayRefused, GatewayUnavailable, GatewayUnknown
 
 
 class SimulatorGateway:
@@ -64,6 +64,8 @@ class SimulatorGateway:
             raise GatewayUnknown(f"the payment gateway answered {response.status_code}")
         if response.status_code == httpx.codes.NOT_FOUND and method == "GET":
             return {"status": "not_found"}
+        if response.status_code == httpx.codes.NOT_FOUND:
+            raise GatewayRefused("the payment gateway has no such charge")
         if response.is_success or response.status_code == httpx.codes.PAYMENT_REQUIRED:
             answer: dict[str, Any] = response.json()
             return answer

@@ -128,6 +128,7 @@ def operation(
     gate: str | None = None,
     pivot: bool = False,
     standalone: bool = False,
+    refuses: Mapping[str, int] | None = None,
     title: str | None = None,
     description: str | None = None,
     ui: Mapping[str, Any] | None = None,
@@ -152,6 +153,7 @@ def operation(
     gate: str | None = None,
     pivot: bool = False,
     standalone: bool = False,
+    refuses: Mapping[str, int] | None = None,
     title: str | None = None,
     description: str | None = None,
     ui: Mapping[str, Any] | None = None,
@@ -179,6 +181,8 @@ def operation(
         gate: The boolean output field that stops the flow where it is false.
         pivot: The point of no return: once it is done, a failure is repaired forward and never undone.
         standalone: It is no step of a flow unless a flow includes it by its own name.
+        refuses: Codes that it refuses with -> their HTTP status, where its source does not show them: `Refused` and
+            `NotReady` with a code written out are found by themselves.
         title: What people read; by default made from the name.
         description: By default the function's docstring.
         ui: Hints for the UI.
@@ -212,6 +216,7 @@ def operation(
             gate=gate,
             pivot=pivot,
             standalone=standalone,
+            refuses=dict(refuses or {}),
             title=title or names.title(names.short(called)),
             description=description or _doc(function),
             source=place.source,

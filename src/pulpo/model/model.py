@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 from pydantic._internal._model_construction import ModelMetaclass
 from typing_extensions import dataclass_transform
 
@@ -35,7 +35,10 @@ def timestamp(moment: datetime) -> str:
 
 
 Timestamp = Annotated[
-    AwareDatetime, AfterValidator(to_millisecond), PlainSerializer(timestamp, return_type=str, when_used="json")
+    AwareDatetime,
+    AfterValidator(to_millisecond),
+    PlainSerializer(timestamp, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 """A moment in UTC, to the millisecond."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -30,19 +31,38 @@ class MoneyType:
     decimals: int = 2
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        amount = core_schema.decimal_schema(
+            decimal_places=self.decimals, allow_inf_nan=False, lt=Decimal(10) ** 13, gt=-(Decimal(10) ** 13)
+        )
+        given = handler(source)  # what `Field(ge=0)` says of the amount is in it
         return core_schema.no_info_after_validator_function(
             self._normal,
-            core_schema.decimal_schema(
-                decimal_places=self.decimals, allow_inf_nan=False, lt=Decimal(10) ** 13, gt=-(Decimal(10) ** 13)
-            ),
+            _narrowed(amount, given) if given["type"] == "decimal" else core_schema.chain_schema([amount, given]),
             serialization=core_schema.plain_serializer_function_ser_schema(float, when_used="json"),
         )
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"type": "number", "format": "money", "multipleOf": float(Decimal(1).scaleb(-self.decimals))}
+        inner: Any = schema.get("schema", {})
+        bounds = {word: float(inner[name]) for name, word in BOUNDS.items() if inner.get(name) is not None}
+        least = float(Decimal(1).scaleb(-self.decimals))
+        return {"type": "number", "format": "money", "multipleOf": least, **bounds}
 
     def _normal(self, value: Decimal) -> Decimal:
         return value.quantize(Decimal(1).scaleb(-self.decimals))
+
+
+BOUNDS = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "le": "maximum"}
+"""What JSON Schema calls the bounds of a number."""
+
+
+def _narrowed(amount: core_schema.DecimalSchema, given: core_schema.DecimalSchema) -> core_schema.DecimalSchema:
+    """An amount within the bounds of its field too."""
+    found = {**given, **amount}
+    if "gt" in given:
+        found["gt"] = max(given["gt"], amount["gt"])
+    if "lt" in given:
+        found["lt"] = min(given["lt"], amount["lt"])
+    return typing.cast("core_schema.DecimalSchema", found)
 
 
 Money: TypeAlias = Annotated[Decimal, MoneyType()]

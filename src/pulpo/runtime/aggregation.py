@@ -21,7 +21,8 @@ CONTROLS = ("q", "group", "bucket", "count", "sum", "avg")
 BUCKETS: tuple[Bucket, ...] = ("hour", "day", "week", "month", "year")
 MOST = 1000
 """How many groups an answer may have."""
-_KEYS = 3
+KEYS = 3
+"""How many fields `group` takes."""
 _SUMMED = ("integer", "number", "money")
 
 
@@ -78,6 +79,8 @@ def _by(asked: Asked, fields: Fields) -> tuple[GroupBy, ...]:
     for path in text.split(",") if text is not None else ():
         fields.named(path, grouped(fields), "there are no groups by that")
         found[path] = GroupBy(path)
+    if len(found) > KEYS:
+        raise PulpoError("PULPO603", f'"group" takes at most {KEYS} fields')
     if "bucket" in asked.controls:
         path, _, unit = asked.controls["bucket"].partition(":")
         kind = fields.named(path, timed(fields), '"bucket" takes a time or a date').spec.kind
@@ -88,8 +91,6 @@ def _by(asked: Asked, fields: Fields) -> tuple[GroupBy, ...]:
         if path in found:
             raise PulpoError("PULPO603", f'"group" and "bucket" both name {path}')
         found[path] = GroupBy(path, bucket)
-    if len(found) > _KEYS:
-        raise PulpoError("PULPO603", f"groups are made by at most {_KEYS} fields")
     return tuple(found.values())
 
 

@@ -10,12 +10,24 @@ import pydantic_core
 
 from pulpo.errors import FieldError, PulpoError
 from pulpo.runtime import shapes
-from pulpo.spec import FieldSpec, Json
+from pulpo.spec import Action, FieldSpec, Json, ModelSpec
 
 STAMPS = frozenset({"version", "created_at", "updated_at"})
 """Fields that Pulpo writes."""
-RESERVED = frozenset({"aggregate", "bulk", "export"})
-"""No document's id or key: what the addresses beside the documents are called."""
+BESIDE: Mapping[str, tuple[Action, ...]] = {
+    "aggregate": ("list",),
+    "export": ("list",),
+    "bulk": ("create", "patch", "delete"),
+}
+"""The addresses beside a model's documents, each served where one of these actions is."""
+RESERVED = frozenset(BESIDE)
+"""No document's id or key."""
+
+
+def beside(model: ModelSpec) -> Mapping[str, str]:
+    """The addresses beside a model's documents, as far as they are served, with their methods."""
+    served = (name for name, needed in BESIDE.items() if any(action in model.api for action in needed))
+    return {f"{model.path}/{name}": "POST" if name == "bulk" else "GET" for name in served}
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ async def write(documents: Documents, raw: bytes, caller: Caller, key: str | Non
         PulpoError: PULPO601, PULPO602, the body as a whole; what is wrong with an item is in its result.
     """
     try:
-        body = Writes.model_validate_json(raw)
+        body = shapes.received(Writes, raw)
     except ValidationError as error:
         raise shapes.invalid(error) from None
     closed = [action for action in ACTIONS if action in body.model_fields_set and action not in documents.spec.api]

@@ -72,7 +72,7 @@ async def _input(app: Application, spec: OperationSpec, raw: bytes | str | Mappi
     text = shapes.text_of(raw)
     if spec.input.cls is None:
         return "{}"
-    value = shapes.parse(spec.input.cls, text)
+    value = shapes.asked(spec.input.cls, text)
     await app.references.resolve(spec.input.fields, value)
     return value.model_dump_json(exclude_unset=True)
 

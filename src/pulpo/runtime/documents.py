@@ -242,7 +242,7 @@ class Documents:
         async def change(_: Model, record: Record) -> Model:
             merged = pydantic_core.to_json(merge(pydantic_core.from_json(record.json), body))
             try:
-                return self._cls.model_validate_json(merged)
+                return shapes.received(self._cls, merged)
             except ValidationError as error:
                 raise shapes.invalid(error, self._cls) from None
 
@@ -304,7 +304,7 @@ class Documents:
         text = shapes.text_of(raw)
         breaches = tuple(closed.breaches(parse_object(text)))
         try:
-            document = self._cls.model_validate_json(text)
+            document = shapes.received(self._cls, text)
         except ValidationError as error:
             if not breaches:
                 raise shapes.invalid(error, self._cls) from None

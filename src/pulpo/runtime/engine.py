@@ -152,7 +152,7 @@ class Engine:
         if plan is None:
             raise NotFound("flow", flow)
         cls = self.input_of(flow)
-        value = shapes.parse(cls, shapes.text_of(raw))
+        value = shapes.asked(cls, shapes.text_of(raw))
         await self.application.references.resolve(shapes.flow_references(plan), value)
         live = getattr(value, plan.one_per) if plan.one_per else None
         return plan, value.model_dump_json(exclude_unset=True), None if live is None else str(live)

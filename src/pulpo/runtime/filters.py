@@ -24,18 +24,23 @@ from pulpo.spec import FieldSpec
 FILTERED = frozenset({"string", "integer", "number", "boolean", "money", "datetime", "date", "enum", "ref"})
 """Kinds of fields that a list can be filtered by."""
 CLAUSES = 20
-"""How many filters a request may have; a filter given twice counts twice."""
+"""How many filters a request may have; one that is given several values counts once."""
 VALUES = 100
-"""How many values `[in]` and `[nin]` take."""
+"""How many values a filter takes."""
 
-_SAME: tuple[Operator, ...] = ("eq", "ne", "in", "nin")
-_ORDERED: tuple[Operator, ...] = (*_SAME, "gt", "gte", "lt", "lte")
-_TEXT: tuple[Operator, ...] = (*_ORDERED, "contains", "startswith")
-_OPERATORS: Mapping[str, tuple[Operator, ...]] = {"string": _TEXT, "enum": _SAME, "ref": _SAME, "boolean": _SAME}
+SEVERAL: tuple[Operator, ...] = ("eq", "ne", "in", "nin")
+"""Ways of comparing that take several values."""
+_ORDERED: tuple[Operator, ...] = (*SEVERAL, "gt", "gte", "lt", "lte")
+_TEXT: tuple[Operator, ...] = (*SEVERAL, "contains", "startswith")
+_OPERATORS: Mapping[str, tuple[Operator, ...]] = {"string": _TEXT, "enum": SEVERAL, "ref": SEVERAL, "boolean": SEVERAL}
 _FILTER = re.compile(r"(?P<path>[^\[\]]+)(?:\[(?P<operator>[a-z]+)\])?")
 _SHOWN = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,39}")
 """Unknown names that an answer repeats: those that could be a field's."""
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_INTEGER = re.compile(r"([+-]?[0-9]{1,18})(?:\.0+)?")
+"""JSON knows no difference between 3 and 3.0, and some clients write the latter."""
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?")
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ].*")
+"""A time as RFC 3339 writes it: a bare number is none, though Pydantic takes it for seconds since 1970."""
 _moment = TypeAdapter(AwareDatetime)
 
 
@@ -117,7 +122,6 @@ def read(parameters: Iterable[tuple[str, str]], fields: Fields, controls: tuple[
     """
     found: dict[str, str] = {}
     filters: dict[tuple[str, Operator], list[Any]] = {}
-    clauses = 0
     for name, text in parameters:
         if name in controls:
             if name in found:
@@ -127,8 +131,7 @@ def read(parameters: Iterable[tuple[str, str]], fields: Fields, controls: tuple[
         leaf, operator = _filter(name, fields, controls)
         values = text.split(",") if operator in ("in", "nin") else [text]
         filters.setdefault((leaf.path, operator), []).extend(value_of(leaf, value, operator) for value in values)
-        clauses += 1
-    if clauses + ("q" in found) > CLAUSES:
+    if sum(1 if operator in SEVERAL else len(values) for (_, operator), values in filters.items()) > CLAUSES:
         raise PulpoError("PULPO603", f"a request has at most {CLAUSES} filters", hint="use [in] for several values")
     parts = [
         part for (path, word), values in filters.items() for part in _conditions(fields.leaves[path], word, values)
@@ -201,26 +204,32 @@ def boolean(name: str, text: str) -> bool:
 
 
 def _integer(text: str) -> int:
-    if not _INTEGER.fullmatch(text):
+    match = _INTEGER.fullmatch(text)
+    if match is None:
         raise ValueError
-    return int(text)
+    return int(match[1])
 
 
 def _number(text: str) -> float:
-    number = float(text)
+    number = float(_plain(text))
     if not math.isfinite(number):
         raise ValueError
     return number
 
 
 def _amount(text: str) -> Decimal:
-    amount = Decimal(text)
-    if not amount.is_finite():
+    return Decimal(_plain(text))
+
+
+def _plain(text: str) -> str:
+    if not _NUMBER.fullmatch(text):
         raise ValueError
-    return amount
+    return text
 
 
 def _time(text: str) -> datetime:
+    if not _MOMENT.fullmatch(text):
+        raise ValueError
     return to_millisecond(_moment.validate_python(text))
 
 

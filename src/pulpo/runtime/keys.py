@@ -21,6 +21,8 @@ from pulpo.spec import Json
 from pulpo.store.port import Batch, Delete, Insert, Query, Replace, Store
 
 KEPT = timedelta(hours=24)
+LONGEST = 255
+"""Characters of a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,8 @@ class Key:
     @staticmethod
     def of(caller: Caller, route: str, key: str, body: str) -> Key:
         """The key of a request; `body` is its validated JSON text."""
-        if not 1 <= len(key) <= 255:
-            raise PulpoError("PULPO603", "an Idempotency-Key has 1 to 255 characters", status=400)
+        if not 1 <= len(key) <= LONGEST:
+            raise PulpoError("PULPO603", f"an idempotency key has 1 to {LONGEST} characters")
         scope = f"{caller.principal}\0{route}\0{key}"
         return Key(hashlib.sha256(scope.encode()).hexdigest(), hashlib.sha256(body.encode()).hexdigest())
 

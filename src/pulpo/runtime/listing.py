@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,7 @@ SORTED = "-created_at"
 """The order when none is asked for."""
 CONTROLS = ("limit", "cursor", "offset", "sort", "count", "q", "fields", "expand")
 _FIXED = ("limit", "cursor", "count")
+_NUMBER = re.compile(r"([0-9]{1,9})(?:\.0+)?")
 RUN_STATES = (
     "queued", "running", "waiting", "stopped", "completed", "failed", "cancelling", "cancelled", "compensating",
     "compensated",
@@ -95,18 +97,21 @@ def parse(
 
 
 def order(text: str | None, fields: Fields) -> tuple[tuple[str, bool], ...]:
-    """`-created_at,sku` as paths, each with whether it goes downwards. Raises PulpoError PULPO603."""
+    """`-created_at,sku` as paths, each with whether it goes downwards; of a path named twice the first counts.
+
+    Raises:
+        PulpoError: PULPO603.
+    """
     found: dict[str, bool] = {}
     for part in text.split(",") if text else ():
         path = part.removeprefix("-")
         fields.named(path, fields.sortable, "the list cannot be sorted by that")
-        if path in found:
-            raise PulpoError("PULPO603", f'"sort" names {path} twice')
-        found[path] = part.startswith("-")
+        found.setdefault(path, part.startswith("-"))
     return tuple(found.items())
 
 
 def _number(name: str, text: str, least: int, greatest: int) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= greatest):
+    match = _NUMBER.fullmatch(text)
+    if match is None or not least <= int(match[1]) <= greatest:
         raise PulpoError("PULPO603", f'"{name}" is a number from {least} to {greatest}')
-    return int(text)
+    return int(match[1])

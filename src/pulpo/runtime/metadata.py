@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 from pulpo import names
-from pulpo.model.types import OPTIONS
+from pulpo.model.types import BOUNDS, OPTIONS
 from pulpo.runtime.expansion import expandables
 from pulpo.runtime.filters import Fields
 from pulpo.settings import Settings
@@ -159,6 +159,8 @@ def clean(schema: Json) -> Json:
     if not isinstance(schema, dict):
         return schema
     found = {name: clean(part) for name, part in schema.items() if name != OPTIONS}
+    if found.get("format") == "money":  # what Pydantic calls the bounds of an amount that may be null
+        found.update({word: found.pop(name) for name, word in BOUNDS.items() if name in found})
     options = schema.get(OPTIONS)
     if isinstance(found.get("default"), str) and any(part.get("format") == "money" for part in _alternatives(found)):
         found["default"] = float(found["default"])  # an amount's default is a number too

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from pulpo.errors import PulpoError
 from pulpo.runtime import telemetry
 from pulpo.runtime.application import Application
+from pulpo.runtime.bodies import beside
 from pulpo.runtime.http import problems, runs, system
 from pulpo.runtime.http.custom import router_of
 from pulpo.runtime.http.dispatch import Dispatcher
@@ -81,6 +82,7 @@ def create_app(application: Application, routers: Iterable[APIRouter] = ()) -> F
     app.state.closing = asyncio.Event()
     app.state.failure = None
     app.state.paths = _paths(application)
+    app.state.beside = {path: method for model in application.spec.models for path, method in beside(model).items()}
     problems.install(app)
     for router in ordered:
         app.include_router(router)

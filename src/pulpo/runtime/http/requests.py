@@ -8,20 +8,23 @@ from fastapi import Request
 
 from pulpo.errors import Nearest, PulpoError
 from pulpo.runtime.context import Caller
+from pulpo.runtime.keys import LONGEST
 
 _JSON = re.compile(r"application/(?:json|[a-z0-9!#$&^_.+-]+\+json)(?:\s*;.*)?", re.IGNORECASE)
 _TAG = re.compile(r'"([0-9]{1,15})"')
 _LOCAL = Caller()
 
 
-async def json_body(request: Request) -> bytes:
-    """The body, if it says that it is JSON; an empty one is the empty object.
+async def json_body(request: Request, *, needed: bool = False) -> bytes:
+    """The body, if it says that it is JSON; an empty one is the empty object where none is `needed`.
 
     Raises:
-        PulpoError: PULPO608 another media type, PULPO607 too large.
+        PulpoError: PULPO608 another media type, PULPO607 too large, PULPO601 none where one is needed.
     """
     body = await request.body()
     if not body:
+        if needed:
+            raise PulpoError("PULPO601", "there is no body", hint="send a JSON object")
         return b"{}"
     if not _JSON.fullmatch(request.headers.get("content-type", "")):
         raise PulpoError("PULPO608", "the body must be JSON", hint="send the header Content-Type: application/json")
@@ -60,8 +63,11 @@ def view(request: Request) -> tuple[str | None, str | None]:
 
 
 def idempotency_key(request: Request) -> str | None:
-    """The client's key for this request."""
-    return request.headers.get("idempotency-key")
+    """The client's key for this request. Raises PulpoError PULPO603 where it is none."""
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 1 <= len(key) <= LONGEST:
+        raise PulpoError("PULPO603", f"an Idempotency-Key has 1 to {LONGEST} characters")
+    return key
 
 
 def caller(request: Request) -> Caller:

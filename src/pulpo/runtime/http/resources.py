@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import Request, Response
+from fastapi import HTTPException, Request, Response
 from fastapi.responses import StreamingResponse
 
 from pulpo.errors import PulpoError
 from pulpo.runtime import bulk
 from pulpo.runtime.application import Application
+from pulpo.runtime.bodies import beside
 from pulpo.runtime.documents import Documents, Written
 from pulpo.runtime.http import problems, requests
 
@@ -21,6 +22,7 @@ class ModelRoutes:
     def __init__(self, application: Application, model: str) -> None:
         self._spec = application.spec.model(model)
         self._documents = Documents(application, self._spec)
+        self._beside = frozenset(path.rpartition("/")[2] for path in beside(self._spec))
 
     async def list(self, request: Request) -> Response:
         """A page, as a JSON array; `Link` leads to the next one and to the first."""
@@ -51,14 +53,14 @@ class ModelRoutes:
     async def bulk(self, request: Request) -> Response:
         """Results of many creates, patches and deletes, each done by itself."""
         requests.no_parameters(request)
-        body, key = await requests.json_body(request), requests.idempotency_key(request)
+        body, key = await requests.json_body(request, needed=True), requests.idempotency_key(request)
         caller, id = requests.caller(request), problems.request_id(request)
         return Response(await bulk.write(self._documents, body, caller, key, id), media_type=JSON)
 
     async def create(self, request: Request) -> Response:
         """201 with the document and its address."""
         requests.no_parameters(request)
-        body = await requests.json_body(request)
+        body = await requests.json_body(request, needed=True)
         key = requests.idempotency_key(request)
         written = await self._documents.create(body, requests.caller(request), key)
         response = _document(written, 201)
@@ -69,6 +71,7 @@ class ModelRoutes:
 
     async def get(self, request: Request, id: str) -> Response:
         """The document with this id or key; 304 where the client has this version, unless it expands."""
+        self._refuse_beside(id)
         expand = None
         if request.scope["query_string"]:
             fields, expand = requests.view(request)
@@ -84,23 +87,31 @@ class ModelRoutes:
 
     async def replace(self, request: Request, id: str) -> Response:
         """The document, all that a client may write replaced."""
+        self._refuse_beside(id)
         requests.no_parameters(request)
-        body = await requests.json_body(request)
+        body = await requests.json_body(request, needed=True)
         caller, versions = requests.caller(request), requests.versions(request)
         return _document(await self._documents.replace(id, body, caller, versions))
 
     async def patch(self, request: Request, id: str) -> Response:
         """The document, with a partial body merged in."""
+        self._refuse_beside(id)
         requests.no_parameters(request)
-        body = await requests.json_body(request)
+        body = await requests.json_body(request, needed=True)
         caller, versions = requests.caller(request), requests.versions(request)
         return _document(await self._documents.patch(id, body, caller, versions))
 
     async def delete(self, request: Request, id: str) -> Response:
         """204, and the document is gone."""
+        self._refuse_beside(id)
         requests.no_parameters(request)
         await self._documents.delete(id, requests.caller(request), requests.versions(request))
         return Response(status_code=204)
+
+    def _refuse_beside(self, id: str) -> None:
+        """405 where this is an address beside the documents that has another method."""
+        if id in self._beside:
+            raise HTTPException(405)
 
 
 class OperationRoutes:
@@ -128,7 +139,7 @@ class OperationRoutes:
     async def call_many(self, operation: str, request: Request) -> Response:
         """200 with a result for each input, each called by itself, one after the other."""
         requests.no_parameters(request)
-        body, key = await requests.json_body(request), requests.idempotency_key(request)
+        body, key = await requests.json_body(request, needed=True), requests.idempotency_key(request)
         caller, id = requests.caller(request), problems.request_id(request)
         return Response(await bulk.call(self._application, operation, body, caller, key, id), media_type=JSON)
 

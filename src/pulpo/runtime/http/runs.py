@@ -116,7 +116,7 @@ def runs_router(application: Application) -> APIRouter:
 async def _body(request: Request, cls: type[B]) -> B:
     requests.no_parameters(request)
     try:
-        return cls.model_validate_json(await requests.json_body(request))
+        return shapes.received(cls, await requests.json_body(request))
     except ValidationError as error:
         raise shapes.invalid(error) from None
 

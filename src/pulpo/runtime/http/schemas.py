@@ -8,7 +8,6 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
-from pulpo.errors import CODES
 from pulpo.runtime.bodies import STAMPS
 from pulpo.runtime.expansion import expandables
 from pulpo.runtime.listing import RUN_STATES
@@ -25,10 +24,16 @@ def ref(name: str) -> dict[str, Json]:
 
 
 class Schemas:
-    """Every schema of an application, in one set of components, so that each class has one name."""
+    """Every schema of an application, in one set of components, so that each class has one name.
 
-    def __init__(self, app: AppSpec, plans: Mapping[str, FlowPlan]) -> None:
-        self._app, self._plans = app, plans
+    Args:
+        app: What is described.
+        plans: Its flows.
+        more: Components that stand beside these: no class of the application goes by their names.
+    """
+
+    def __init__(self, app: AppSpec, plans: Mapping[str, FlowPlan], more: Mapping[str, Json]) -> None:
+        self._app, self._plans, self._more = app, plans, {**_own(), **more}
         wanted: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = []
         for model in app.models:
             if model.api:
@@ -42,8 +47,24 @@ class Schemas:
             wanted.append((operation.name, "serialization", TypeAdapter(output)))
         wanted += [(f"flow {name}", "validation", TypeAdapter(flow_input(plans[name], app))) for name in sorted(plans)]
         found, rest = TypeAdapter.json_schemas(wanted, ref_template=_PREFIX + "{model}")
-        self._found = {key: clean(schema) for key, schema in found.items()}
-        self._defs: dict[str, Json] = clean(rest.get("$defs", {}))
+        defs = clean(rest.get("$defs", {}))
+        named = self._renamed(defs)
+        self._found = {key: _with_names(clean(schema), named) for key, schema in found.items()}
+        self._defs: dict[str, Json] = {
+            named.get(name, name): _with_names(schema, named) for name, schema in defs.items()
+        }
+
+    def _renamed(self, defs: Mapping[str, Json]) -> dict[str, str]:
+        """Old name -> new one of classes that are called like a component of Pulpo's own."""
+        made = {f"{model.name}{what}" for model in self._app.models for what in ("View", "Create", "Replace", "Patch")}
+        taken = made | set(self._more)
+        found: dict[str, str] = {}
+        for name in sorted(taken & set(defs)):
+            new = f"App{name}"
+            while new in taken or new in defs:
+                new += "_"
+            found[name] = new
+        return found
 
     def input(self, operation: OperationSpec) -> Json:
         """An operation's input."""
@@ -71,8 +92,8 @@ class Schemas:
                 found.update(_writable(model, self._whole(model, "validation")))
         for name in sorted(self._plans):
             found[self.flow_input_name(name)] = self._found[f"flow {name}", "validation"]
-        found.update(_own())
-        return {name: found[name] for name in sorted(found)}
+        found.update(self._more)
+        return {name: _untitled(found[name]) for name in sorted(found)}
 
     def _whole(self, model: ModelSpec, mode: JsonSchemaMode) -> Json:
         schema = self._found[model.name, mode]
@@ -135,6 +156,32 @@ def _partial(part: Mapping[str, Json], *, nullable: bool) -> Json:
     return {"anyOf": [plain, {"type": "null"}]}
 
 
+def _untitled(schema: Json) -> Json:
+    """A schema without the titles of fields that only repeat their names."""
+    if isinstance(schema, list):
+        return [_untitled(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {name: _untitled(part) for name, part in schema.items()}
+    for name, member in found.get("properties", {}).items():
+        if isinstance(member, dict) and member.get("title") == name.replace("_", " ").title():
+            del member["title"]
+    return found
+
+
+def _with_names(schema: Json, named: Mapping[str, str]) -> Json:
+    """A schema whose references follow the classes that have another name now."""
+    if isinstance(schema, list):
+        return [_with_names(part, named) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {name: _with_names(part, named) for name, part in schema.items()}
+    target = found.get("$ref")
+    if isinstance(target, str) and (name := target.removeprefix(_PREFIX)) in named:
+        found["$ref"] = _PREFIX + named[name]
+    return found
+
+
 _TEXT: Json = {"type": "string"}
 _TIME: Json = {"type": ["string", "null"], "format": "date-time"}
 _MAYBE: Json = {"type": ["string", "null"]}
@@ -195,11 +242,7 @@ def _own() -> dict[str, Json]:
             "type": {"type": "string", "format": "uri-reference"},
             "title": _TEXT,
             "status": {"type": "integer"},
-            "code": {
-                "type": "string",
-                "description": "Pulpo's or the application's own, in snake_case.",
-                "examples": [code for code in CODES if CODES[code].status in (404, 409)][:3],
-            },
+            "code": {"type": "string", "description": "Pulpo's or the application's own, in snake_case."},
             "detail": _TEXT,
             "hint": _TEXT,
             "request_id": _TEXT,
@@ -239,6 +282,11 @@ def _own() -> dict[str, Json]:
         "CallResult": result,
         "Cancelling": _object({"reason": _TEXT}, (), more=False),
         "Group": group,
+        "OwnCode": {
+            "type": "string",
+            "pattern": "^[a-z][a-z0-9_]*$",
+            "description": "A word of the application's own: beside those listed, any that its operations refuse with.",
+        },
         "Plan": plan,
         "Problem": problem,
         "Retrying": _object({"input": {"type": ["object", "null"]}}, (), more=False),

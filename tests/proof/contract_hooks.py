@@ -1,0 +1,228 @@
+"""What Schemathesis is told about the API beside its document, and what is counted. Loaded into its process.
+
+The rules here are those that JSON Schema has no words for: which parameters exclude each other, and which requests are
+refused for what they mean though their form is right.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Callable
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import schemathesis
+from schemathesis.core.failures import AcceptedNegativeData, Failure
+from schemathesis.core.parameters import ParameterLocation
+
+COUNTS = "CONTRACT_COUNTS"
+"""The environment variable that names the file for the counts."""
+_CURSOR = re.compile(r"[?&]cursor=([^&>]+)")
+_EVENT = re.compile(r"^id: (\S+)$", re.MULTILINE)
+_OWN = re.compile(r"[a-z][a-z0-9_]*")
+_MEANT = {
+    "PULPO404", "PULPO510",  # what a body or an address refers to is not there
+    "PULPO410",  # a key that another case has used with another body
+    "PULPO609",  # a precondition that does not hold
+}  # fmt: skip
+_cases: Counter[str] = Counter()
+_answers: Counter[str] = Counter()
+_checked: Counter[str] = Counter()
+_cursors: dict[str, str] = {}
+
+
+@schemathesis.hook
+def map_case(context: Any, case: Any) -> Any:
+    """Cursors are what an answer gave, so a case that is to be accepted has one of those, and no `offset` with it."""
+    if case.meta is None or not case.meta.generation.mode.is_positive:
+        return case
+    query = case.query or {}
+    if query.get("cursor"):
+        query.pop("offset", None)
+    bucket, group = query.get("bucket"), query.get("group")
+    if bucket and group:  # what has a bucket is not in `group`
+        named = group.split(",") if isinstance(group, str) else group
+        kept = [path for path in named if path != bucket.partition(":")[0]] or ["id"]
+        query["group"] = ",".join(kept) if isinstance(group, str) else kept
+    return case
+
+
+def _label(case: Any) -> str:
+    return str(case.operation.label)
+
+
+def _positive(case: Any) -> bool:
+    return case.meta is not None and case.meta.generation.mode.is_positive
+
+
+@schemathesis.hook
+def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
+    """Put a real cursor in, one that belongs to the same query."""
+    if not _positive(case):
+        return
+    for container, name in ((case.query, "cursor"), (case.headers, "Last-Event-ID")):
+        if container and name in container:
+            known = _cursors.get("events") if case.path.endswith("/events") else None
+            if known is None:
+                del container[name]
+            else:
+                container[name] = known
+
+
+@schemathesis.hook
+def after_call(context: Any, case: Any, response: Any) -> None:
+    """Count, and keep cursors."""
+    phase = case.meta.phase.name.value if case.meta is not None else "other"
+    mode = "positive" if _positive(case) else "negative"
+    _cases[f"{_label(case)}|{phase}|{mode}"] += 1
+    _answers[f"{_label(case)}|{response.status_code}|{_code(response)}"] += 1
+    if case.path.endswith("/events") and response.status_code == 200:
+        found = _EVENT.search(response.text or "")
+        if found is not None:
+            _cursors["events"] = found[1]
+
+
+@schemathesis.hook
+def after_validate(context: Any, case: Any, response: Any, results: list[Any]) -> None:
+    """Count the checks that were made."""
+    for result in results:
+        _checked[f"{result.name}|{result.status.value}"] += 1
+
+
+@schemathesis.hook
+def filter_failure(context: Any, failure: Failure, case: Any, response: Any) -> bool:
+    """Whether a failure is one: not where what was sent, as text in an address, is what the document says.
+
+    A filter is compared with `false` or `{}` by sending that text, which for a text is as good as any other; and what
+    is empty is not sent at all. Schemathesis sees through that for parameters of their own, not for members of one.
+    """
+    return not (
+        isinstance(failure, AcceptedNegativeData) and _only_filters_differ(case) and _filters_hold(case, response)
+    )
+
+
+def _only_filters_differ(case: Any) -> bool:
+    components = case.meta.components.items()
+    if any(part.mode.is_negative and place != ParameterLocation.QUERY for place, part in components):
+        return False
+    data = case.meta.phase.data
+    mutated = {each.parameter for each in data.mutations} if getattr(data, "mutations", None) else {data.parameter}
+    return mutated <= set(_filters(case))
+
+
+def _filters(case: Any) -> dict[str, Any]:
+    """The filters of an operation, from the document: name -> schema."""
+    document = case.operation.schema.raw_schema
+    for parameter in document["paths"][case.path][case.method.lower()].get("parameters", ()):
+        if parameter.get("$ref", "").endswith("Filter"):
+            name = parameter["$ref"].rpartition("/")[2]
+            return dict(document["components"]["schemas"][name]["properties"])
+    return {}
+
+
+def _filters_hold(case: Any, response: Any) -> bool:
+    schemas = case.operation.schema.raw_schema["components"]["schemas"]
+    filters = _filters(case)
+    for name, text in parse_qsl(urlsplit(response.request.url).query, keep_blank_values=True):
+        if name in filters:
+            texts = text.split(",") if name.endswith(("[in]", "[nin]")) else [text]
+            if not all(_holds(each, filters[name], schemas) for each in texts):
+                return False
+    return True
+
+
+def _holds(text: str, schema: dict[str, Any], schemas: dict[str, Any]) -> bool:
+    name = schema["$ref"].rpartition("/")[2]
+    if name in _WIRE or name.removesuffix("s") in _WIRE:
+        return _WIRE.get(name, _WIRE.get(name.removesuffix("s")))(text)
+    values = schemas[name]["anyOf"][0]["enum"]
+    return text in [str(value) for value in values]
+
+
+def _time(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text.upper()).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def _date(text: str) -> bool:
+    try:
+        return bool(date.fromisoformat(text))
+    except ValueError:
+        return False
+
+
+_WIRE: dict[str, Callable[[str], bool]] = {
+    "Text": lambda text: True,
+    "Integer": lambda text: re.fullmatch(r"[+-]?\d{1,18}(\.0+)?", text) is not None,
+    "Number": lambda text: re.fullmatch(r"[+-]?\d+(\.\d*)?([eE][+-]?\d{1,3})?", text) is not None,
+    "Boolean": lambda text: text in ("true", "false"),
+    "Time": _time,
+    "Date": _date,
+}
+
+
+class WronglyRefused(Failure):
+    """A request of the documented form was refused for its form."""
+
+
+class UnknownCode(Failure):
+    """The application refused in a code that the document does not list."""
+
+
+@schemathesis.check
+def refused_for_what_it_means(ctx: Any, response: Any, case: Any) -> None:
+    """A request of the right form is refused only for what it means; stands beside positive_data_acceptance."""
+    if not _positive(case) or response.status_code not in (400, 402, 412, 413, 415, 422):
+        return
+    if case.meta.phase.name.value == "coverage" and response.status_code == 415:
+        return  # coverage sends other media types on purpose
+    body = response.json()
+    code, places = body["code"], body.get("errors", [])
+    if code in _MEANT or _OWN.fullmatch(code):
+        return
+    if code == "PULPO602" and places and all(each["code"] in ("value_error", "reserved") for each in places):
+        return  # a rule of the model's own, written in Python
+    if code == "PULPO602" and [each["code"] for each in places] == ["too_long"] and not places[0]["pointer"]:
+        return  # more items in all lists of a bulk request together than it may have
+    if code == "PULPO602" and case.path == "/runs/{id}/retry":
+        return  # whose input depends on the run
+    if code == "PULPO603" and "groups" in body["detail"]:
+        return  # more groups than an answer has
+    raise WronglyRefused(operation=_label(case), title="Refused for its form", message=response.text)
+
+
+@schemathesis.check
+def code_is_listed(ctx: Any, response: Any, case: Any) -> None:
+    """A code of the application's own is one of those that the document lists for this address and status."""
+    if response.status_code < 400 or response.status_code >= 500 or not _OWN.fullmatch(_code(response)):
+        return
+    definition = case.operation.responses.find_by_status_code(response.status_code)
+    if definition is None or _code(response) not in json.dumps(definition.definition):
+        message = f"{response.status_code} {_code(response)}"
+        raise UnknownCode(operation=_label(case), title="A code that is not listed", message=message)
+
+
+def _code(response: Any) -> str:
+    if response.status_code < 400:
+        return "-"
+    try:
+        return str(response.json()["code"])
+    except (ValueError, KeyError, TypeError):
+        return "?"
+
+
+def _write() -> None:
+    found = {"cases": _cases, "answers": _answers, "checks": _checked}
+    Path(os.environ[COUNTS]).write_text(json.dumps(found, indent=1, sort_keys=True), encoding="utf-8")
+
+
+if COUNTS in os.environ:
+    atexit.register(_write)
