@@ -27,6 +27,8 @@ class Admission:
 
     def __init__(self, places: int, queue: int) -> None:
         self._places, self._queue = places, queue
+        self.most = places + queue
+        self.streams = 0  # event streams that have given their place back
         self._waiting: deque[asyncio.Future[None]] = deque()
         self.active = 0
         self.refused = 0
