@@ -138,7 +138,7 @@ class Edge:
         return None
 
     def _limited(self, scope: Scope, receive: Receive) -> Receive:
-        """The same body, broken off where it is longer than the limit, whatever its headers said, and where it is late."""
+        """The same body, broken off where it is longer than the limit, whatever its headers said, or late."""
         left = self._limit
 
         async def limited() -> Message:

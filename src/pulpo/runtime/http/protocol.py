@@ -61,6 +61,7 @@ class Watch(ServerState):
     def tick(self, now: float) -> None:
         """Ten times a second: set the clock; once a second look at everything."""
         self.now = now
+        self.admission.tick(now)
         if now < self._next:
             return
         self._next = now + SWEEP
@@ -172,6 +173,7 @@ class Connection(HttpToolsProtocol):
                 raise self._refusal
         self._fed = self._raw = self._got = self._dropped = 0
         self.since = watch.now
+        watch.admission.new_turn()
         if self.parser.should_upgrade() and not self._should_upgrade():
             self.scope["method"] = self.parser.get_method().decode("ascii")
             self.cycle = self.cycle or _DONE
