@@ -13,7 +13,7 @@ import json
 import sys
 import time
 from array import array
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,7 +31,9 @@ _ORDER = (
 )
 _CHECK = '{"order_id":"order_flood"}'
 KINDS = {"orders": "/orders", "checkout": "/operations/orders/checkout/validate_items", "shop": ""}
-_PAGE = "GET /orders?status=pending&limit=50&expand=customer,items.product HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\n\r\n"
+_PAGE = (
+    "GET /orders?status=pending&limit=100&expand=customer,items.product HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\n\r\n"
+)
 TICK = 0.001
 LATE = 0.05
 
@@ -90,7 +92,7 @@ class Flood:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname, parts.port
         self._request = request
-        self.free: list[Link] = []
+        self.free: deque[Link] = deque()  # the one that has been idle longest is used first
         self.open = 0
         self._again: Callable[[Link], None] | None = None
         self._count = 0
@@ -166,7 +168,7 @@ class Flood:
                 moment = began + sent / rate
                 sent += 1
                 if self.free:
-                    self.free.pop().ask(self._next(), moment)
+                    self.free.popleft().ask(self._next(), moment)
                 elif self.open < most:
                     link = Link(self)
                     link.waiting = self._next(), moment
@@ -185,7 +187,7 @@ class Flood:
     async def _settle(self) -> None:
         """Wait for the answers that are still owed."""
         end = time.perf_counter() + 15
-        while len(self.free) < self.open and time.perf_counter() < end:
+        while len(self.free) < self.open and time.perf_counter() < end:  # noqa: ASYNC110 - once, after all of it
             await asyncio.sleep(0.01)
         if len(self.free) < self.open:
             self.wrong["not answered"] += self.open - len(self.free)
@@ -210,7 +212,10 @@ def _percentiles(times: array[float]) -> dict[str, float]:
 
 
 def requests(kind: str, url: str, name: str) -> Callable[[int], bytes]:
-    """A formatter of requests: `orders` (a create with its references and hook), or `checkout` (an operation)."""
+    """A formatter of requests: `orders` (creates with references and a hook), `checkout` (an operation), or `shop`.
+
+    The shop's are pages, checks and orders, 2 : 1 : 1.
+    """
     host = urlsplit(url).netloc
     checkout = (_HEAD.format(path=KINDS["checkout"], host=host, size=len(_CHECK)) + _CHECK).encode()
     page = _PAGE.format(host=host).encode()

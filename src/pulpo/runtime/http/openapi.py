@@ -299,6 +299,7 @@ def _header(name: str, description: str) -> Json:
 _KEY = _header("Idempotency-Key", "Asked again with the same key and body, the first answer is given again.")
 _IF_NONE_MATCH = _header("If-None-Match", "304 if the document is at this version: its ETag. Not with `expand`.")
 _IF_MATCH = _header("If-Match", "Only if the document is at this version: its ETag.")
+_UNLESS = _header("If-None-Match", "Not if the document is at this version, or `*`: not if it is there.")
 
 
 def _create(model: ModelSpec) -> dict[str, Json]:
@@ -325,7 +326,7 @@ def _change(model: ModelSpec, kind: str, media: str) -> dict[str, Json]:
     schema = ref(model.name + kind)
     content = {media: {"schema": schema}} if media == _JSON else {media: {"schema": schema}, _JSON: {"schema": schema}}
     return {
-        "parameters": [_IF_MATCH],
+        "parameters": [_IF_MATCH, _UNLESS],
         "requestBody": {"required": True, "content": content},
         "responses": _responses({200: ref(model.name)}, codes, headers=("ETag",)),
     }
@@ -334,7 +335,7 @@ def _change(model: ModelSpec, kind: str, media: str) -> dict[str, Json]:
 def _delete(model: ModelSpec) -> dict[str, Json]:
     del model
     codes = (*_ASK, "PULPO404", "PULPO408", "PULPO505", "PULPO609", "PULPO611")
-    return {"parameters": [_IF_MATCH], "responses": _responses({204: None}, codes)}
+    return {"parameters": [_IF_MATCH, _UNLESS], "responses": _responses({204: None}, codes)}
 
 
 # operations, flows, runs
