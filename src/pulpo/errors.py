@@ -86,6 +86,10 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "PULPO610": Code("Something broke inside", 500),
         "PULPO611": Code("The document cannot be deleted or changed", 409),
         "PULPO612": Code("The server is at its limit", 503),
+        "PULPO613": Code("The request is not valid HTTP", 400),
+        "PULPO614": Code("The headers are too large", 431),
+        "PULPO615": Code("The address is too long", 414),
+        "PULPO616": Code("The client was too slow", 408),
         # 7xx services
         "PULPO701": Code("A port is taken", 503),
         "PULPO702": Code("A service did not become healthy", 503),

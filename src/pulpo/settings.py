@@ -59,6 +59,10 @@ class ApiSettings(Section):
     then is told to come back (503). Event streams do not count. `access_log`: a line for every request.
 
     `processes` is how many processes answer at one port: more reads on more cores; writes to a SQLite file do not gain.
+
+    `connections` bounds the open connections, `header_limit` the bytes of an address and its headers. Times in seconds:
+    `header_timeout` and `body_timeout` for a client to send these, `send_timeout` for it to take anything at all of
+    its answer, `idle_timeout` between its requests.
     """
 
     host: str = "127.0.0.1"
@@ -70,6 +74,12 @@ class ApiSettings(Section):
     queue: int = Field(default=1000, ge=0)
     access_log: bool = True
     processes: int = Field(default=1, ge=1, le=64)
+    connections: int = Field(default=4096, ge=1)
+    header_limit: int = Field(default=32_768, ge=1024)
+    header_timeout: float = Field(default=10.0, gt=0)
+    body_timeout: float = Field(default=30.0, gt=0)
+    send_timeout: float = Field(default=30.0, gt=0)
+    idle_timeout: float = Field(default=20.0, gt=0)
 
 
 class UiSettings(Section):

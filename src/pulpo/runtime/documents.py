@@ -9,7 +9,7 @@ One class, one pipeline from body to commit; lists, filters, expansion, export a
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -208,7 +208,7 @@ class Documents:
         return Written(document.id, 1, text)
 
     async def replace(
-        self, id: str, raw: Raw, caller: Caller = EVERYTHING, versions: frozenset[int] | None = None
+        self, id: str, raw: Raw, caller: Caller = EVERYTHING, versions: Container[int] | None = None
     ) -> Written:
         """Put a whole new body in place; read-only fields keep their values.
 
@@ -230,7 +230,7 @@ class Documents:
         return await self._change(id, change, caller, versions)
 
     async def patch(
-        self, id: str, raw: Raw, caller: Caller = EVERYTHING, versions: frozenset[int] | None = None
+        self, id: str, raw: Raw, caller: Caller = EVERYTHING, versions: Container[int] | None = None
     ) -> Written:
         """Merge a body into a document (RFC 7386: null takes a field back to its default). Arguments as `replace`."""
         text = shapes.text_of(raw)
@@ -253,7 +253,7 @@ class Documents:
         id: str,
         change: Callable[[Model, Record], Awaitable[Model]],
         caller: Caller,
-        versions: frozenset[int] | None,
+        versions: Container[int] | None,
     ) -> Written:
         for _ in range(ATTEMPTS):
             record = await self._record(id, versions)
@@ -275,7 +275,7 @@ class Documents:
             return Written(record.id, version, text)
         raise _kept_changing(self.spec.name)
 
-    async def delete(self, id: str, caller: Caller = EVERYTHING, versions: frozenset[int] | None = None) -> None:
+    async def delete(self, id: str, caller: Caller = EVERYTHING, versions: Container[int] | None = None) -> None:
         """Remove a document, unless others refer to it.
 
         Raises:
@@ -315,7 +315,7 @@ class Documents:
             raise shapes.places(breaches)
         return document
 
-    async def _record(self, id: str, versions: frozenset[int] | None) -> Record:
+    async def _record(self, id: str, versions: Container[int] | None) -> Record:
         record = await self._store.get(self.spec.collection, id) or await self._by_key(id)
         if record is None:
             raise NotFound(self.spec.name, id)

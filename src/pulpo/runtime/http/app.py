@@ -76,6 +76,7 @@ def create_app(application: Application, routers: Iterable[APIRouter] = ()) -> F
         title=application.spec.name, lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None,
         redirect_slashes=False, telemetry={"tracing": False, "metrics": False, "logs": False},  # ours: see `_edge`
     )  # fmt: skip
+    app.state.metrics = metrics
     app.state.edge = partial(_edge, app, ordered, metrics)
     app.state.access = to_logging
     app.state.application = application

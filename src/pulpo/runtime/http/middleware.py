@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pulpo.errors import PulpoError
@@ -78,9 +79,11 @@ class Edge:
             if refusal is not None:
                 await problems.response(refusal, request_id.decode())(scope, receive, answer.send)
             elif b"content-length" in headers or b"transfer-encoding" in headers:
-                await self._app(scope, self._limited(receive), answer.send)
+                await self._app(scope, self._limited(scope, receive), answer.send)
             else:
                 await self._app(scope, receive, answer.send)
+        except ClientDisconnect:
+            log.debug("the client went away before its body was complete")
         except Exception as error:
             if telemetry.active is not None:
                 telemetry.active.failed(error)
@@ -89,7 +92,7 @@ class Edge:
                 raise  # the answer is on its way: only breaking it off tells the client
             await problems.answer(problems.broken(), request_id.decode())(scope, receive, answer.send)
         finally:
-            answer.leave()
+            answer.over()
             status, seconds = answer.status or 499, time.perf_counter() - started
             self._metrics.request(scope, status, seconds)
             if self._noted is not None:
@@ -127,18 +130,25 @@ class Edge:
         refusal = self._stranger(scope, headers)
         if refusal is not None:
             return refusal
+        if len(headers) != len(scope["headers"]) and [name for name, _ in scope["headers"]].count(b"host") > 1:
+            return PulpoError("PULPO613", "a request names one host", headers={"Connection": "close"})
+        coding = headers.get(b"transfer-encoding")
+        if coding is not None and coding.lower() != b"chunked":
+            return PulpoError("PULPO613", "a body comes as it is or in chunks", headers={"Connection": "close"})
         length = headers.get(b"content-length")
         if length is not None and length.isdigit() and int(length) > self._limit:
             return self._too_large()
         return None
 
-    def _limited(self, receive: Receive) -> Receive:
-        """The same body, broken off as soon as it is longer than the limit, whatever its headers said."""
+    def _limited(self, scope: Scope, receive: Receive) -> Receive:
+        """The same body, broken off where it is longer than the limit, whatever its headers said, or late."""
         left = self._limit
 
         async def limited() -> Message:
             nonlocal left
             message = await receive()
+            if problems.REFUSED in scope:
+                raise scope[problems.REFUSED]
             left -= len(message.get("body", b""))
             if left < 0:
                 raise self._too_large()
@@ -199,11 +209,12 @@ class _Verdict:
 class _Answer:
     """The way out: headers are added, status and size noted, the place in the server given back."""
 
-    __slots__ = ("_request_id", "_send", "admission", "size", "status")
+    __slots__ = ("_request_id", "_send", "_stream", "admission", "size", "status")
 
     def __init__(self, send: Send, request_id: bytes) -> None:
         self._send, self._request_id = send, request_id
         self.admission: Admission | None = None
+        self._stream: Admission | None = None
         self.status = self.size = 0
 
     async def send(self, message: Message) -> None:
@@ -211,7 +222,9 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = message.setdefault("headers", [])
-            if _STREAM in headers:  # event streams stay open: they take no place from those who want an answer
+            if _STREAM in headers and self.admission is not None:
+                self._stream = self.admission  # it stays open, and takes no place from those who want an answer
+                self._stream.streams += 1
                 self.leave()
             own = [name for name, _ in headers if name in _OURS]
             headers.append((b"x-request-id", self._request_id))
@@ -225,3 +238,9 @@ class _Answer:
         if self.admission is not None:
             self.admission.leave()
             self.admission = None
+
+    def over(self) -> None:
+        """Nothing more is sent."""
+        self.leave()
+        if self._stream is not None:
+            self._stream.streams -= 1

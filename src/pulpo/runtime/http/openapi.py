@@ -261,7 +261,7 @@ def _get(app: AppSpec, model: ModelSpec, parts: Parts) -> dict[str, Json]:
 def _change(model: ModelSpec, kind: str, media: Iterable[str], parts: Parts) -> dict[str, Json]:
     codes = (*_BODY, *_ONE, *_STORED, *_WRITTEN, "PULPO609", "PULPO611")
     return {
-        "parameters": [parameters.IF_MATCH],
+        "parameters": [parameters.IF_MATCH, parameters.IF_NONE_MATCH],
         "requestBody": {**parts.body(ref(model.name + kind), media), "required": True},
         "responses": parts.answers(
             {200: ref(model.name)}, codes, headers=("ETag",), own=_refused(model, "before_update")
@@ -272,7 +272,7 @@ def _change(model: ModelSpec, kind: str, media: Iterable[str], parts: Parts) -> 
 def _delete(model: ModelSpec, parts: Parts) -> dict[str, Json]:
     codes = (*ASK, *_ONE, *_STORED, "PULPO408", "PULPO505", "PULPO609", "PULPO611")
     return {
-        "parameters": [parameters.IF_MATCH],
+        "parameters": [parameters.IF_MATCH, parameters.IF_NONE_MATCH],
         "responses": parts.answers({204: None}, codes, own=_refused(model, "before_delete")),
     }
 

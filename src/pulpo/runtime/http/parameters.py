@@ -47,7 +47,10 @@ IF_NONE_MATCH = _shared("If-None-Match")
 IF_MATCH = _shared("If-Match")
 _SHARED = (
     header("Idempotency-Key", "Asked again with the same key and body, the first answer is given again.", _KEY_SCHEMA),
-    header("If-None-Match", "304 if the document is at this version: its ETag. Not with `expand`."),
+    header(
+        "If-None-Match",
+        "Not if the document is at this version, its ETag, or `*`: a read answers 304, a write 412. Not with `expand`.",
+    ),
     header("If-Match", "Only if the document is at this version: its ETag."),
 )
 

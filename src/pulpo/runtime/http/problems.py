@@ -18,6 +18,8 @@ from pulpo.runtime.shapes import pointer
 MEDIA_TYPE = "application/problem+json"
 REQUEST_ID = "pulpo.request_id"
 """Where the scope keeps the request's id."""
+REFUSED = "pulpo.refused"
+"""Where it keeps why nothing more is read of the request's body."""
 
 _CODES = {404: "PULPO604", 405: "PULPO605", 413: "PULPO607", 415: "PULPO608"}
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -75,6 +77,8 @@ def request_id(request: Request) -> str:
 
 
 def _from_http(request: Request, error: HTTPException) -> PulpoError:
+    if isinstance(error.__cause__, PulpoError):  # FastAPI's own, for a body that could not be read to its end
+        return error.__cause__
     headers = {name: value for name, value in (error.headers or {}).items() if name.lower() != "allow"}
     if error.status_code == 404:
         detail, hint = "nothing is served at this address", _nearest(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 
 from fastapi import Request
 
@@ -31,13 +32,28 @@ async def json_body(request: Request, *, needed: bool = False) -> bytes:
     return body
 
 
-def versions(request: Request) -> frozenset[int] | None:
-    """The versions that `If-Match` names; None without it and for `*`. A weak or foreign tag matches nothing."""
-    given = request.headers.get("if-match")
-    if given is None or given.strip() == "*":
-        return None
-    tags = (_TAG.fullmatch(tag.strip()) for tag in given.split(","))
-    return frozenset(int(tag[1]) for tag in tags if tag is not None)
+def versions(request: Request) -> Container[int] | None:
+    """The versions at which `If-Match` and `If-None-Match` let a document be changed; None for any.
+
+    A weak or foreign tag in `If-Match` matches nothing; `If-None-Match: *` lets no document be changed that is there.
+    """
+    wanted, unwanted = request.headers.get("if-match"), request.headers.get("if-none-match")
+    named: frozenset[int] | None = None
+    if wanted is not None and wanted.strip() != "*":
+        tags = (_TAG.fullmatch(tag.strip()) for tag in wanted.split(","))
+        named = frozenset(int(tag[1]) for tag in tags if tag is not None)
+    return named if unwanted is None else _Unless(named, request)
+
+
+class _Unless:
+    """Versions that `If-None-Match` does not name, of those that `If-Match` names."""
+
+    def __init__(self, named: frozenset[int] | None, request: Request) -> None:
+        self._named, self._request = named, request
+
+    def __contains__(self, version: object) -> bool:
+        named = self._named is None or version in self._named
+        return named and isinstance(version, int) and not has_version(self._request, version)
 
 
 def has_version(request: Request, version: int) -> bool:

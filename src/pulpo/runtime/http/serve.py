@@ -18,14 +18,19 @@ import uvicorn
 from fastapi import FastAPI
 
 from pulpo.errors import PulpoError
-from pulpo.runtime.http.gathering import GatheringProtocol
 from pulpo.runtime.http.guard import is_loopback
+from pulpo.runtime.http.protocol import Connection, Watch
 from pulpo.runtime.log_lines import log_to_stderr
 from pulpo.runtime.process import tune_collector
 from pulpo.runtime.target import imported, load_application
 
 DRAIN = 5
 """Seconds that requests in flight have to finish after SIGTERM; the rest of ten goes to stopping the engine."""
+if sys.platform != "win32":
+    import resource
+
+_OWN_FILES = 256
+"""What the process opens besides its clients' connections: databases, logs, connections of its own."""
 
 
 class AccessLines:
@@ -63,7 +68,16 @@ class AccessLines:
 
 
 class _Server(uvicorn.Server):
-    """Says when it listens, and tells open event streams that it goes down before it waits for them."""
+    """Says when it listens, watches its connections, and tells open event streams that it goes down before it waits."""
+
+    def __init__(self, config: uvicorn.Config, watch: Watch) -> None:
+        super().__init__(config)
+        self.server_state = self._watch = watch
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second, from the start until the end."""
+        self._watch.tick(time.monotonic())
+        return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, then listen."""
@@ -101,7 +115,7 @@ def serve(root: Path, host: str | None = None, port: int | None = None, *, share
     config = uvicorn.Config(
         app,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
-        http=GatheringProtocol,
+        http=Connection,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -113,11 +127,26 @@ def serve(root: Path, host: str | None = None, port: int | None = None, *, share
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)  # uvicorn drains, puts this back, and raises what it caught again
     try:
-        _Server(config).run(sockets=[listener])
+        _Server(config, _watch(app)).run(sockets=[listener])
     except SystemExit:
         if app.state.failure is not None:
             raise app.state.failure from None
         raise
+
+
+def _watch(app: FastAPI) -> Watch:
+    """Connections within the setting, and within what the process may open, which is raised as far as it may be."""
+    api = app.state.application.settings.api
+    most: int = api.connections
+    if sys.platform != "win32":
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = most + 2 * _OWN_FILES
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        if soft != resource.RLIM_INFINITY:
+            most = max(1, min(most, soft - min(_OWN_FILES, soft // 4)))
+    return Watch(api, app.state.metrics.admission, most)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -1,0 +1,432 @@
+"""The connection's side of HTTP: what a client may send, how long it may take, what it hears where that is no request.
+
+uvicorn's protocol on httptools, with bounds: the parser itself would take heads of any length, for any time. Nothing
+here keeps a timer per request or per connection; one sweep a second looks at all of them (`Watch`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections import Counter
+from typing import Any
+
+import httptools
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn.server import ServerState
+
+from pulpo.errors import PulpoError
+from pulpo.model.ids import ulid
+from pulpo.runtime.http import problems
+from pulpo.runtime.http.gathering import GatheringProtocol
+from pulpo.runtime.http.limits import ALWAYS, RETRY_AFTER, Admission
+from pulpo.runtime.http.middleware import HEADERS
+from pulpo.settings import ApiSettings
+
+MOST_HEADERS = 100
+MOST_PIPELINED = 16
+"""Requests that a client may send ahead on one connection, before the answer to the first of them."""
+SWEEP = 1.0
+"""Seconds between looks at all connections; deadlines are kept to about that."""
+PARTING = 2.0
+"""Seconds in which a client that was refused may read why, while what it still sends is thrown away."""
+_FRAMING = 8
+"""Bytes that a byte of a body may cost in chunks; what is more is no body but a flood of chunk heads or trailers."""
+_BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
+_UPGRADING = frozenset({b"upgrade", b"http2-settings"})
+_PARTICULAR = (b"transfer-", b"upgrade", b"close", b"x-request-id")
+"""Words in a head that the parser has to look at."""
+_ALWAYS = frozenset(path.encode() for path in ALWAYS)
+_ID = re.compile(rb"[A-Za-z0-9_.:-]{1,128}")
+
+log = logging.getLogger("pulpo.http")
+
+
+class Watch(ServerState):
+    """All connections of a server, a clock that costs nothing to read, and who has been here too long.
+
+    Args:
+        api: How long, how large, how many.
+        admission: Who knows whether the server is at its limit.
+        most: Connections at once; `api.connections`, or fewer where the process may not open as many files.
+    """
+
+    def __init__(self, api: ApiSettings, admission: Admission, most: int) -> None:
+        super().__init__()
+        self.api, self.admission, self.most = api, admission, most
+        self.now = 0.0
+        self.turned_away: Counter[str] = Counter()
+        self._next = 0.0
+        self._told: Counter[str] = Counter()
+
+    def tick(self, now: float) -> None:
+        """Ten times a second: set the clock; once a second look at everything."""
+        self.now = now
+        self.admission.tick(now)
+        if now < self._next:
+            return
+        self._next = now + SWEEP
+        for connection in tuple(self.connections):
+            if isinstance(connection, Connection):
+                connection.look(now)
+        self._tell()
+
+    def room(self) -> bool:
+        """Whether one more connection may stay; those that have been idle longest go first."""
+        if len(self.connections) <= self.most:
+            return True
+        idle = [each for each in self.connections if isinstance(each, Connection) and each.idle]
+        # an eighth at once, so that a flood of connections does not sort them all for each of its own
+        for connection in sorted(idle, key=lambda each: each.since)[: max(1, self.most // 8)]:
+            self.connections.discard(connection)
+            connection.transport.close()
+            self.turned_away["idle"] += 1
+        return bool(idle)
+
+    def full(self) -> bool:
+        """Whether a request that comes now could not even wait for its turn."""
+        return len(self.tasks) - self.admission.streams >= self.admission.most
+
+    def _tell(self) -> None:
+        """A line for what was turned away since the last one, however much it was."""
+        counted = self.turned_away + Counter(PULPO612=self.admission.refused)
+        fresh = counted - self._told
+        if fresh:
+            self._told = counted
+            log.warning("turned away before there was a request", extra={"facts": dict(fresh)})
+
+
+class Connection(GatheringProtocol):
+    """One client's connection."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        assert isinstance(server_state, Watch)
+        self._watch = server_state
+        self.since = server_state.now
+        """When what the connection waits for now began."""
+        self._ended = False  # nothing that still comes counts
+        self._dropped = 0  # bytes that came after the end, or after the answer
+        self._chunk = 0  # bytes that the parser has in hand
+        self._fed = 0  # bytes of a head that is not complete
+        self._raw = self._got = 0  # bytes since the head was complete, and those of them that are body
+        self._refusal: PulpoError | None = None
+        self._unsent, self._stuck = 0, 0.0
+
+    # from the transport
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Keep it, if there is room."""
+        super().connection_made(transport)
+        if not self._watch.room():
+            self._ended = True
+            self._watch.admission.refused += 1
+            self.transport.write(_FULL.text(self._watch.default_headers))
+            self.transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came."""
+        if self._ended:
+            self._drop(len(data))
+            return
+        if self._watch.full() and self.idle and self._between and _is_whole(data):
+            self._turn_away(None, keep=True)
+            return
+        self._chunk = len(data)
+        scope, cycle = self.scope, self.cycle
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._without_upgrade(data[upgrade.args[0] :])
+            return
+        except httptools.HttpParserError:
+            self._refuse(self._refusal or _malformed())
+            return
+        if self.scope is None or "method" not in self.scope:
+            # of a chunk that other requests share, only the next ones are counted: never too much
+            shared = self.cycle is not cycle or (cycle is not None and cycle.more_body)
+            if self.scope is not scope:
+                self.since, self._fed = self._watch.now, 0
+            self._fed += 0 if shared else self._chunk
+            if self._fed > self._watch.api.header_limit:
+                self._refuse(self._too_long())
+        elif self.cycle is cycle and self.cycle.more_body:
+            self._raw += self._chunk
+            if self._raw > _FRAMING * self._got + self._watch.api.header_limit:
+                self._refuse(_malformed())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of everything."""
+        super().connection_lost(exc)
+        self.pipeline.clear()
+
+    @property
+    def _between(self) -> bool:
+        """Whether the next byte begins a request, with nothing of another one before it."""
+        return (self.scope is None or "method" in self.scope) and (self.cycle is None or not self.cycle.more_body)
+
+    # from the parser
+
+    def on_headers_complete(self) -> None:
+        """A request, unless its head is too long or the server too busy."""
+        watch = self._watch
+        if self._fed + self._chunk > watch.api.header_limit or len(self.headers) > MOST_HEADERS:
+            size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            if size > watch.api.header_limit or len(self.headers) > MOST_HEADERS:
+                self._refusal = self._too_long()
+                raise self._refusal
+        self._fed = self._raw = self._got = self._dropped = 0
+        self.since = watch.now
+        watch.admission.new_turn()
+        if self.parser.should_upgrade() and not self._should_upgrade():
+            self.scope["method"] = self.parser.get_method().decode("ascii")
+            self.cycle = self.cycle or _DONE
+            return
+        idle = self.cycle is None or self.cycle.response_complete
+        if idle and watch.full() and self.url not in _ALWAYS:
+            self.scope["method"] = ""  # its head is complete
+            self.cycle = _UNREAD
+            given = next((value for name, value in self.headers if name == b"x-request-id"), None)
+            self._turn_away(given, keep=self.parser.should_keep_alive() and self.parser.get_http_version() == "1.1")
+            return
+        if len(self.pipeline) >= MOST_PIPELINED:
+            raise _malformed()
+        super().on_headers_complete()
+        self.headers = []  # what a chunked body has behind it is no header of the request
+        if self.scope["method"] not in _BODILESS:
+            self.cycle.transport = _Polite(self, self.transport)  # type: ignore[assignment]
+
+    def on_body(self, body: bytes) -> None:
+        """Pass a part on; of what comes after the answer, no more than a body may have."""
+        self._got += len(body)
+        if self.cycle.response_complete:
+            self._drop(len(body))
+        else:
+            super().on_body(body)
+
+    def on_response_complete(self) -> None:
+        """Start the next request if it is here already; the sweep, and no timer, ends an idle connection."""
+        self._watch.total_requests += 1
+        self.since = self._watch.now
+        if self.transport.is_closing():
+            return
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+        if not self._ended:
+            self.flow.resume_reading()
+
+    # deadlines
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way, or nothing but a head."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def look(self, now: float) -> None:
+        """End what has taken too long."""
+        api, waited = self._watch.api, now - self.since
+        if not self._taking(now):
+            self.transport.abort()
+        elif self.transport.is_closing() or self._ended:
+            if self.idle and not self._unsent and waited > PARTING:
+                self.transport.abort()
+        elif self.idle:
+            self._look_at_idle(waited)
+        elif self.cycle.more_body:
+            if self.flow.read_paused:
+                self.since = now  # it is we who do not take more
+            elif waited > api.body_timeout:
+                self._refuse(_late("its body", api.body_timeout))
+
+    def _look_at_idle(self, waited: float) -> None:
+        api = self._watch.api
+        if self.scope is not None and "method" not in self.scope:
+            if waited > api.header_timeout:
+                self._refuse(_late("its head", api.header_timeout))
+        elif self.cycle is None:
+            if waited > api.header_timeout:
+                self.transport.close()  # who never spoke is not spoken to
+        elif waited > (api.body_timeout if self.cycle.more_body else api.idle_timeout):
+            self.transport.close()
+
+    def _taking(self, now: float) -> bool:
+        """Whether the client takes what it is sent, if slowly."""
+        unsent = self.transport.get_write_buffer_size()
+        if not unsent or unsent < self._unsent or not self._unsent:
+            self._stuck = now
+        self._unsent = unsent
+        return now - self._stuck <= self._watch.api.send_timeout
+
+    # refusing
+
+    def _refuse(self, error: PulpoError) -> None:
+        """Take nothing more. Answers that are under way go out first; then the connection is closed."""
+        self._watch.turned_away[error.code] += 1
+        self._ended = True
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:
+            self.transport.write(_answer(error, self._watch.default_headers))
+            self.part()
+            return
+        cycle.keep_alive = False
+        if cycle.more_body:  # its own body is wrong or late: whoever reads it hears of it, and answers
+            scope: dict[str, Any] = cycle.scope  # type: ignore[assignment]  # the edge's own key is not in its type
+            scope[problems.REFUSED] = error
+            cycle.message_event.set()
+        self.flow.pause_reading()
+
+    def _turn_away(self, given: bytes | None, *, keep: bool) -> None:
+        """Say that the server is at its limit, in the least time: nothing is made for the request."""
+        self.since = self._watch.now
+        self._watch.admission.refused += 1
+        self.transport.write(_FULL.text(self._watch.default_headers, given, keep=keep))
+        if not keep:
+            self.transport.close()
+
+    def part(self) -> None:
+        """Close, but not in the face of a client that is still sending: its system might throw away our answer."""
+        if self.transport.is_closing():
+            return
+        self._ended = True
+        self.since, self._dropped = self._watch.now, 0
+        self.transport.write_eof()
+        self.flow.resume_reading()
+
+    def _drop(self, size: int) -> None:
+        self._dropped += size
+        if self._dropped > self._watch.api.body_limit:
+            self.transport.close()
+
+    def _too_long(self) -> PulpoError:
+        limit = self._watch.api.header_limit
+        if len(self.url) > limit // 2:
+            return PulpoError("PULPO615", f"an address and its headers have at most {limit} bytes")
+        return PulpoError(
+            "PULPO614", f"headers have at most {limit} bytes, the address included, and are at most {MOST_HEADERS}"
+        )
+
+    def _without_upgrade(self, rest: bytes) -> None:
+        """Take a request that offers another protocol for what it is otherwise.
+
+        The parser takes what follows such a head for that other protocol: body and later requests would be lost.
+        """
+        method = self.scope["method"].encode()
+        if method == b"CONNECT":
+            self._refuse(_malformed())
+            return
+        head = [method, b" ", self.url, b" HTTP/1.1\r\n"]
+        for name, value in self.headers:
+            if name == b"connection":
+                value = b", ".join(  # noqa: PLW2901 - the rest of it stands
+                    token for token in map(bytes.strip, value.split(b",")) if token.lower() not in _UPGRADING
+                )
+            if value and name not in _UPGRADING:
+                head += [name, b": ", value, b"\r\n"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        self.data_received(b"".join([*head, b"\r\n", rest]))
+
+
+def _is_whole(data: bytes) -> bool:
+    """Whether these bytes are one whole request and no more, of those that can be turned away without being parsed.
+
+    That halves what a refusal costs. Where this says no, the parser decides.
+    """
+    end = data.find(b"\r\n\r\n") + 4
+    head = data[:end].lower()
+    first = head.find(b" http/1.1\r\n")
+    if first < 0 or any(word in head for word in _PARTICULAR) or head[head.find(b" ") + 1 : first] in _ALWAYS:
+        return False
+    at = head.find(b"\r\ncontent-length: ", first)
+    if at < 0:
+        return len(data) == end and b"content-length" not in head
+    length = head[at + 18 : head.find(b"\r", at + 18)]
+    return length.isdigit() and len(data) == end + int(length) and head.count(b"content-length") == 1
+
+
+class _Polite:
+    """A transport for requests with a body: closed while the body is still coming, it parts as `Connection.part`."""
+
+    __slots__ = ("_connection", "_transport", "is_closing", "write")
+
+    def __init__(self, connection: Connection, transport: asyncio.Transport) -> None:
+        self._connection, self._transport = connection, transport
+        self.write, self.is_closing = transport.write, transport.is_closing
+
+    def close(self) -> None:
+        if self._connection.cycle.more_body and self._connection.cycle.response_complete:
+            self._connection.part()
+        else:
+            self._transport.close()
+
+
+class _Done:
+    """In the place of a request that was not made: it has been answered."""
+
+    response_complete = True
+    disconnected = keep_alive = False
+    message_event = asyncio.Event()
+
+    def __init__(self, *, more_body: bool) -> None:
+        self.more_body = more_body
+
+
+_DONE: Any = _Done(more_body=False)
+_UNREAD: Any = _Done(more_body=True)
+
+
+class _Template:
+    """An answer whose request id is filled in, with little to do for each."""
+
+    def __init__(self, error: PulpoError) -> None:
+        mark = "\0"
+        body = problems.body_of(error, mark)
+        escaped = body.index(b'"\\u0000"') + 1
+        self._first, self._last = body[:escaped], body[escaped + 6 :]
+        given = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
+        head = [*given, *HEADERS, (b"content-type", problems.MEDIA_TYPE.encode())]
+        self._status = STATUS_LINE[error.status]
+        self._head = b"".join(b"%b: %b\r\n" % pair for pair in head)
+
+    def text(self, defaults: list[tuple[bytes, bytes]], given: bytes | None = None, *, keep: bool = False) -> bytes:
+        """The bytes of the answer."""
+        id = given if given is not None and _ID.fullmatch(given) else ulid().encode()
+        date = b"".join(b"%b: %b\r\n" % pair for pair in defaults)
+        size = len(self._first) + len(id) + len(self._last)
+        return b"%b%b%b%bcontent-length: %d\r\nx-request-id: %b\r\n\r\n%b%b%b" % (
+            self._status, date, self._head, b"" if keep else b"connection: close\r\n", size, id,
+            self._first, id, self._last,
+        )  # fmt: skip
+
+
+def _answer(error: PulpoError, defaults: list[tuple[bytes, bytes]]) -> bytes:
+    return _Template(error).text(defaults)
+
+
+def _full() -> PulpoError:
+    return PulpoError(
+        "PULPO612",
+        "as much is under way as the server takes on",
+        hint="come back in a moment, with fewer at once",
+        headers={"Retry-After": str(RETRY_AFTER)},
+    )
+
+
+def _malformed() -> PulpoError:
+    return PulpoError("PULPO613", "what was sent is not a request of HTTP/1.1")
+
+
+def _late(what: str, seconds: float) -> PulpoError:
+    return PulpoError("PULPO616", f"the client sends {what} within {seconds:g} s", headers={"Connection": "close"})
+
+
+_FULL = _Template(_full())
