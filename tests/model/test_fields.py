@@ -2,12 +2,52 @@
 
 from __future__ import annotations
 
-import pytest
+from decimal import Decimal
+from typing import Annotated
 
-from pulpo import Field
+import pytest
+from annotated_types import Interval
+from pydantic import ValidationError
+
+from pulpo import Field, Model, Money
 
 
 def test_an_option_that_nobody_knows_is_refused_with_the_nearest() -> None:
     """A constraint with a typing mistake would never be enforced, so it does not pass."""
     with pytest.raises(TypeError, match='did you mean "max_length"'):
         Field(default="", max_lenght=3)
+
+
+@pytest.mark.parametrize("amount", ["-0.01", "100.01", "NaN", "1.999"])
+def test_an_amount_is_held_to_the_bounds_of_its_field(amount: str) -> None:
+    """`Field(ge=0, le=100)` on `Money` holds, beside what every amount is held to."""
+    with pytest.raises(ValidationError):
+        Priced(price=Decimal(amount))
+    with pytest.raises(ValidationError):
+        Priced(price=Decimal(1), maybe=Decimal(amount))
+    with pytest.raises(ValidationError):
+        Priced(price=Decimal(1), some=[Decimal(amount)])
+
+
+def test_an_amount_within_its_bounds_passes() -> None:
+    """The bounds themselves too, and what may be null."""
+    made = Priced(price=Decimal(0), maybe=Decimal(100), some=[Decimal("1.5")])
+    assert (made.price, made.maybe, made.some) == (Decimal("0.00"), Decimal("100.00"), [Decimal("1.50")])
+    assert Priced(price=Decimal(1)).maybe is None
+
+
+def test_amounts_have_a_greatest_of_their_own() -> None:
+    """Ten thousand milliards, whatever the field says."""
+    assert Wide(price=Decimal(10) ** 13 - 1).price
+    with pytest.raises(ValidationError):
+        Wide(price=Decimal(10) ** 13)
+
+
+class Priced(Model):
+    price: Money = Field(ge=0, le=100)
+    maybe: Money | None = Field(None, ge=0, le=100)
+    some: list[Annotated[Money, Interval(ge=0, le=100)]] = Field(default_factory=list)
+
+
+class Wide(Model):
+    price: Money = Field(lt=10**15)

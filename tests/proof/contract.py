@@ -1,4 +1,4 @@
-"""The API against its own document: Schemathesis asks the running order app everything that `openapi.json` says, and not.
+"""The API against its own document: Schemathesis asks the running order app all that `openapi.json` says.
 
 `python -m tests.proof.contract --examples 500` is the full form (part of `make proof`): every address with that many
 examples, all checks, in the phases examples, coverage, fuzzing and stateful. Exits with 1 where a check fails, where an

@@ -184,19 +184,20 @@ def refused_for_what_it_means(ctx: Any, response: Any, case: Any) -> None:
         return
     if case.meta.phase.name.value == "coverage" and response.status_code == 415:
         return  # coverage sends other media types on purpose
-    body = response.json()
+    if not _meant(case, response.json()):
+        raise WronglyRefused(operation=_label(case), title="Refused for its form", message=response.text)
+
+
+def _meant(case: Any, body: dict[str, Any]) -> bool:
+    """Whether a refusal is about what a request means. JSON Schema has no words for the rules that are named here."""
     code, places = body["code"], body.get("errors", [])
-    if code in _MEANT or _OWN.fullmatch(code):
-        return
-    if code == "PULPO602" and places and all(each["code"] in ("value_error", "reserved") for each in places):
-        return  # a rule of the model's own, written in Python
-    if code == "PULPO602" and [each["code"] for each in places] == ["too_long"] and not places[0]["pointer"]:
-        return  # more items in all lists of a bulk request together than it may have
-    if code == "PULPO602" and case.path == "/runs/{id}/retry":
-        return  # whose input depends on the run
-    if code == "PULPO603" and "groups" in body["detail"]:
-        return  # more groups than an answer has
-    raise WronglyRefused(operation=_label(case), title="Refused for its form", message=response.text)
+    if code == "PULPO602":
+        rules = all(each["code"] in ("value_error", "reserved") for each in places)  # the model's own, in Python
+        many = [(each["code"], each["pointer"]) for each in places] == [("too_long", "")]  # in all of a bulk's lists
+        return rules or many or case.path == "/runs/{id}/retry"  # whose input is that of the run
+    if code == "PULPO603":
+        return "groups" in body["detail"]  # more than an answer has
+    return code in _MEANT or _OWN.fullmatch(code) is not None
 
 
 @schemathesis.check

@@ -2,7 +2,6 @@
 
 from pulpo import Embedded, Field, Model, datamodel, new_id
 
-
 EMAIL = r"^[^@\s\x85\ufeff]+@[^@\s\x85\ufeff]+\.[^@\s\x85\ufeff]+$"
 """What an address looks like; the two characters are space to some readers of patterns and none to others."""
 

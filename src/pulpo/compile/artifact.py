@@ -75,6 +75,27 @@ def json_text(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
+def json_lines(value: Any, width: int = 120) -> str:
+    """JSON as it is committed where it is long: what fits on a line stands on one, so that a review sees it whole."""
+    return _lines(value, "", 0, width) + "\n"
+
+
+def _lines(value: Any, indent: str, before: int, width: int) -> str:
+    """`before`: characters that stand on the line already, or come after the value."""
+    text = json.dumps(value, ensure_ascii=False)
+    if not value or not isinstance(value, dict | list) or len(indent) + before + len(text) <= width:
+        return text
+    deeper = indent + "  "
+    if isinstance(value, dict):
+        names = (json.dumps(name, ensure_ascii=False) for name in value)
+        parts = [
+            f"{deeper}{name}: {_lines(each, deeper, len(name) + 3, width)}"
+            for name, each in zip(names, value.values(), strict=True)
+        ]
+        return "{\n" + ",\n".join(parts) + f"\n{indent}}}"
+    return "[\n" + ",\n".join(deeper + _lines(each, deeper, 1, width) for each in value) + f"\n{indent}]"
+
+
 def quoted(text: str) -> str:
     """A Python string literal as formatters write it: in double quotes unless that takes more escapes."""
     literal = repr(text)

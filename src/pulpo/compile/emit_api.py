@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pulpo import names
-from pulpo.compile.artifact import Artifact, call, json_text, quoted, render
+from pulpo.compile.artifact import Artifact, call, json_lines, quoted, render
 from pulpo.compile.identifiers import Identifiers
 from pulpo.runtime import bulk
 from pulpo.runtime.http.custom import merged
@@ -90,7 +90,7 @@ def emit_api(app: AppSpec, plans: Mapping[str, FlowPlan], settings: Settings) ->
         *(_model(app.model(name), module) for name, module in models.items()),
         *(_group(app, groups[group], module) for group, module in modules.items()),
         Artifact(package, render("api/package.py.jinja", path=package, name=app.name)),
-        Artifact("openapi.json", json_text(merged(openapi(app, plans, settings), app.routes))),
+        Artifact("openapi.json", json_lines(merged(openapi(app, plans, settings), app.routes))),
     )
 
 

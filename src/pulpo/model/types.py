@@ -37,7 +37,7 @@ class MoneyType:
         given = handler(source)  # what `Field(ge=0)` says of the amount is in it
         return core_schema.no_info_after_validator_function(
             self._normal,
-            _narrowed(amount, given) if given["type"] == "decimal" else core_schema.chain_schema([amount, given]),
+            _narrowed(amount, given),
             serialization=core_schema.plain_serializer_function_ser_schema(float, when_used="json"),
         )
 
@@ -55,14 +55,16 @@ BOUNDS = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "
 """What JSON Schema calls the bounds of a number."""
 
 
-def _narrowed(amount: core_schema.DecimalSchema, given: core_schema.DecimalSchema) -> core_schema.DecimalSchema:
+def _narrowed(amount: core_schema.DecimalSchema, given: CoreSchema) -> CoreSchema:
     """An amount within the bounds of its field too."""
-    found = {**given, **amount}
+    if given["type"] != "decimal":
+        return core_schema.chain_schema([amount, given])
+    found: dict[str, Any] = {**given, **amount}
     if "gt" in given:
         found["gt"] = max(given["gt"], amount["gt"])
     if "lt" in given:
         found["lt"] = min(given["lt"], amount["lt"])
-    return typing.cast("core_schema.DecimalSchema", found)
+    return typing.cast("CoreSchema", found)
 
 
 Money: TypeAlias = Annotated[Decimal, MoneyType()]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -45,9 +44,15 @@ def refusals(function: Any, owner: type | None = None, said: Mapping[str, int] |
 
 def _root(function: Any) -> Path | None:
     """The folder that a function's project is imported from."""
-    module = sys.modules.get(function.__module__)
-    file = getattr(module, "__file__", None)
+    file = _namespace(function).get("__file__")
     return Path(file).parents[function.__module__.count(".")] if file is not None else None
+
+
+def _namespace(thing: Any) -> Mapping[str, Any]:
+    """The names of the module that a function or class was written in: its own, whatever is imported by now."""
+    if isinstance(thing, type):
+        thing = next((each for each in vars(thing).values() if isinstance(each, FunctionType)), None)
+    return getattr(inspect.unwrap(thing), "__globals__", {}) if callable(thing) else {}
 
 
 class _Reading:
@@ -60,35 +65,43 @@ class _Reading:
     def of(self, thing: Any, owner: type | None = None) -> Iterator[Refusal]:
         """What this function or class may refuse with."""
         thing = inspect.unwrap(thing) if callable(thing) else thing
-        module = sys.modules.get(getattr(thing, "__module__", None) or "")
-        if id(thing) in self._seen or module is None or not self._ours(module):
+        names = _namespace(thing)
+        if id(thing) in self._seen or not self._ours(names):
             return
         self._seen.add(id(thing))
-        node = _definitions(module).get(thing.__qualname__)
-        if node is None:
-            return
-        for part in ast.walk(node):
+        for part in _parts(thing, names):
             if isinstance(part, ast.Call):
-                made = _resolve(part.func, module, owner)
+                made = _resolve(part.func, names, owner)
                 if isinstance(made, type) and issubclass(made, PulpoError):
                     yield from _made(part, made)
             if isinstance(part, ast.Name | ast.Attribute):
-                found = _resolve(part, module, owner)
+                found = _resolve(part, names, owner)
                 if isinstance(found, FunctionType):
-                    yield from self.of(found, owner if found.__name__ in dir(owner) else None)
+                    yield from self.of(found, owner if owner is not None and hasattr(owner, found.__name__) else None)
                 elif isinstance(found, type) and not hasattr(found, "__pulpo__"):  # a model's hooks run elsewhere
                     yield from self.of(found, found)
 
-    def _ours(self, module: ModuleType) -> bool:
-        file = getattr(module, "__file__", None)
+    def _ours(self, names: Mapping[str, Any]) -> bool:
+        file = names.get("__file__")
         if file is None or self._root is None or "site-packages" in Path(file).parts:
             return False
         return Path(file).is_relative_to(self._root)
 
 
+def _parts(thing: Any, names: Mapping[str, Any]) -> Iterator[ast.AST]:
+    """Everything that is written in a function or class; nothing where there is no source."""
+    file = Path(names.get("__file__", ""))
+    if not file.is_file():
+        return
+    node = _definitions(file, file.stat().st_mtime_ns).get(thing.__qualname__)
+    if node is not None:
+        yield from ast.walk(node)
+
+
 @lru_cache(maxsize=256)
-def _definitions(module: ModuleType) -> Mapping[str, ast.AST]:
-    """The functions and classes of a module by their qualified names."""
+def _definitions(file: Path, changed: int) -> Mapping[str, ast.AST]:
+    """The functions and classes of a file by their qualified names; `changed` is when it was, in nanoseconds."""
+    del changed
     found: dict[str, ast.AST] = {}
 
     def gather(node: ast.AST, prefix: str) -> None:
@@ -98,21 +111,18 @@ def _definitions(module: ModuleType) -> Mapping[str, ast.AST]:
                 inner = "." if isinstance(child, ast.ClassDef) else ".<locals>."
                 gather(child, prefix + child.name + inner)
 
-    try:
-        gather(ast.parse(inspect.getsource(module)), "")
-    except (OSError, SyntaxError):  # no source, or not this Python's: nothing is known then
-        return {}
+    gather(ast.parse(file.read_bytes()), "")
     return found
 
 
-def _resolve(node: ast.expr, module: ModuleType, owner: type | None) -> Any:
+def _resolve(node: ast.expr, names: Mapping[str, Any], owner: type | None) -> Any:
     """What a name, or a name with dots, stands for in its module; None where that is not known before it runs."""
     if isinstance(node, ast.Name):
         if node.id in ("self", "cls") and owner is not None:
             return owner
-        return getattr(module, node.id, None)
+        return names.get(node.id)
     if isinstance(node, ast.Attribute):
-        base = _resolve(node.value, module, owner)
+        base = _resolve(node.value, names, owner)
         return inspect.getattr_static(base, node.attr, None) if isinstance(base, ModuleType | type) else None
     return None
 
@@ -131,9 +141,7 @@ def _made(call: ast.Call, made: type) -> Iterator[Refusal]:
 
 def _by_itself(made: type) -> Iterator[Refusal]:
     """What an application's own class of error says where it is made: `super().__init__("code", …, status=503)`."""
-    module = sys.modules.get(made.__module__)
-    node = _definitions(module).get(made.__qualname__) if module is not None else None
-    for part in ast.walk(node) if node is not None else ():
+    for part in _parts(made, _namespace(made)):
         if isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute) and part.func.attr == "__init__":
             yield from _made(part, NotReady if issubclass(made, NotReady) else Refused)
 

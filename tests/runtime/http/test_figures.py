@@ -54,7 +54,7 @@ async def products(started: FastAPI) -> Application:
           {"group": {"name": "n1", "created_at": "2025-11-01"}, "count": 1}]),
         ("bucket=created_at:week", [{"group": {"created_at": "2025-10-27"}, "count": 6}]),
         ("bucket=created_at:hour&sku=S3", [{"group": {"created_at": "2025-10-31T03:00Z"}, "count": 1}]),
-        ("group=price&sku[lte]=S1", [{"group": {"price": 0.1}, "count": 1}, {"group": {"price": 1.1}, "count": 1}]),
+        ("group=price&sku[in]=S0,S1", [{"group": {"price": 0.1}, "count": 1}, {"group": {"price": 1.1}, "count": 1}]),
         ("q=S4&sum=price", [{"group": {}, "count": 1, "sum": {"price": 4.1}}]),
         ("q=nothing&avg=price&sum=price", [{"group": {}, "count": 0, "sum": {"price": 0}, "avg": {"price": None}}]),
     ],
@@ -143,7 +143,7 @@ async def test_exports_that_make_no_sense_are_refused(client: httpx.AsyncClient,
 
 @pytest.mark.parametrize("format", ["csv", "ndjson"])
 async def test_an_export_does_not_grow_with_the_table(started: FastAPI, format: str) -> None:
-    """Twelve megabytes leave page by page, with no more held at any time than for a quarter of them."""
+    """Twelve megabytes leave page by page, with no more held at any time than for a fifth of them."""
     application: Application = started.state.application
     for start in range(0, 6000, 1000):
         texts = {f"p{n}": {"id": f"p{n}", "version": 1, "sku": f"S{n}", "name": "x" * 2000}
@@ -168,8 +168,8 @@ async def test_an_export_does_not_grow_with_the_table(started: FastAPI, format: 
             tracemalloc.stop()
 
     await exported()  # what is loaded once is no growth
-    some, _, little = await exported(("id[lt]", "p23"))
+    some, _, little = await exported(("id[startswith]", "p2"))
     every, size, most = await exported()
-    assert (some, every, size > 12_000_000) == (1446, 6000, True)
+    assert (some, every, size > 12_000_000) == (1111, 6000, True)
     assert most < little * 1.5
     assert most < size / 3

@@ -1,4 +1,4 @@
-"""What the addresses of the OpenAPI document are put together from: bodies, answers, problems with their codes, examples."""
+"""What the addresses of the OpenAPI document are made of: bodies, answers, problems with their codes, examples."""
 
 from __future__ import annotations
 
