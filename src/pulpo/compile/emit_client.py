@@ -16,7 +16,7 @@ from pulpo.compile import typescript
 from pulpo.compile.artifact import WIDTH, Artifact, render
 from pulpo.compile.emit_application import sources
 from pulpo.compile.identifiers import Identifiers
-from pulpo.compile.typescript import camel, literal, pascal
+from pulpo.compile.typescript import Member, camel, literal, pascal, union
 from pulpo.compile.wire import Wire
 from pulpo.errors import CODES
 from pulpo.runtime import bulk
@@ -90,7 +90,7 @@ def emit_client(app: AppSpec, plans: Mapping[str, FlowPlan], settings: Settings)
         *(_module(module) for module in _SAME),
         _module("problem", codes=codes),
         _module("runs", states=RUN_STATES, ends=[state for state in RUN_STATES if state in END_STATES]),
-        _module("meta", version_of_meta=VERSION, kinds=get_args(Kind)),
+        _module("meta", version_of_meta=VERSION, kind=Member("kind", union(map(literal, get_args(Kind))))),
         _module("models", sources=whose, imports=_imported("values", wire), declarations=wire.declarations),
         _operations(app, plans, wire, whose),
         _module("client", sources=whose, name=app.name, collections=_collections(app, wire)),
@@ -101,8 +101,8 @@ def emit_client(app: AppSpec, plans: Mapping[str, FlowPlan], settings: Settings)
 
 
 def _module(module: str, **values: Any) -> Artifact:
-    tools = {"alias": typescript.alias, "comment": typescript.comment, "line": typescript.line, "exported": _exported}
-    return _file(f"{module}.ts", **tools, **values)
+    tools = {name: getattr(typescript, name) for name in ("alias", "comment", "imported", "line")}
+    return _file(f"{module}.ts", **tools, exported=_exported, **values)
 
 
 def _file(file: str, **values: Any) -> Artifact:

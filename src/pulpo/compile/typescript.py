@@ -100,6 +100,15 @@ def comment(text: str, *, indent: int = 0) -> str:
     return "\n".join([f"{pad}/**", *(f"{pad} * {line}".rstrip() for line in lines), f"{pad} */"])
 
 
+def imported(names: Iterable[str], module: str, *, types: bool = False) -> str:
+    """An import, a name a line where it is long."""
+    begin, listed = "import type" if types else "import", list(names)
+    line = f'{begin} {{ {", ".join(listed)} }} from "./{module}.js";'
+    if len(line) <= WIDTH:
+        return line
+    return "\n".join([f"{begin} {{", *(f"  {name}," for name in listed), f'}} from "./{module}.js";'])
+
+
 def line(member: Member, *, indent: int = 2) -> str:
     """A property's line, or the lines of one whose union is long."""
     begin = f"{' ' * indent}{key(member.name)}{'?' if member.optional else ''}:"
@@ -116,6 +125,9 @@ def _typed(begin: str, type: str, indent: int) -> str:
     parts = type.split(" | ")
     if len(whole) <= WIDTH or len(parts) == 1 or any(part.count("<") != part.count(">") for part in parts):
         return whole
+    below = f"{' ' * (indent + 2)}{type};"
+    if len(below) <= WIDTH:
+        return f"{begin}\n{below}"
     return "\n".join([begin, *(f"{' ' * (indent + 2)}| {part}" for part in parts)]) + ";"
 
 
@@ -144,7 +156,7 @@ class Types:
         """The properties of an object."""
         required = schema.get("required", ())
         return tuple(
-            Member(name, self.of(part), name not in required, _about(part))
+            Member(name, self.of(part), name not in required, _about(part, optional=name not in required))
             for name, part in schema.get("properties", {}).items()
         )
 
@@ -193,16 +205,14 @@ def _closed(type: str) -> str:
     return f"({type})" if " | " in type or " & " in type else type
 
 
-def _about(schema: Json) -> str:
+def _about(schema: Json, *, optional: bool) -> str:
     """What there is to say of a property: its description, what it refers to, what it is where nothing is given."""
     if not isinstance(schema, dict):
         return ""
     said = str(schema.get("description", "")).strip()
     found = [said if not said or said[-1] in ".!?…:" else f"{said}."]
-    targets = [
-        part["x-ref"] for part in (schema, *schema.get("anyOf", ())) if isinstance(part, dict) and "x-ref" in part
-    ]
-    found += [f"The id of a document or entry: {target}." for target in targets]
-    if schema.get("default") is not None:
+    alternatives = [part for part in (schema, *schema.get("anyOf", ())) if isinstance(part, dict)]
+    found += [f"Refers to {part['x-ref']}." for part in alternatives if "x-ref" in part]
+    if optional and schema.get("default") not in (None, "", []):
         found.append(f"Default: {literal(schema['default'])}.")
     return " ".join(filter(None, found))

@@ -44,6 +44,14 @@ class AsSent(GenerateJsonSchema):
             return not field.get("serialization_exclude")
         return super().field_is_required(field, total)
 
+    def generate_inner(self, schema: Any) -> dict[str, Any]:
+        """A moment that is sent in a form of its own (`Timestamp`) is a moment still."""
+        found = super().generate_inner(schema)
+        inner = schema.get("schema", schema)
+        if self.mode == "serialization" and found == {"type": "string"} and inner.get("type") == "datetime":
+            return {**found, "format": "date-time"}
+        return found
+
 
 class Wire:
     """An application's declarations.
@@ -146,12 +154,12 @@ class Wire:
         properties = {name: part for name, part in whole["properties"].items() if name not in gone}
         members = self._types.members({**whole, "properties": properties})
         if action != "patch":
-            kind = "A new" if action == "create" else "All that a client may write of a"
-            return Declaration(name, f"{kind} {model.name}.", members)
+            what = "A new document of" if action == "create" else "All that a client may write of"
+            return Declaration(name, f"{what} `{model.name}`.", members)
         changes = (
             replace(each, type=self._changes(properties[each.name], each), optional=True, doc="") for each in members
         )
-        return Declaration(name, f"Changes of a {model.name}; null takes a field back to its default.", tuple(changes))
+        return Declaration(name, f"Changes of `{model.name}`; null takes a field back to its default.", tuple(changes))
 
     def _changes(self, schema: Json, member: Member) -> str:
         """A field of a merge patch: what is embedded may be sent in part, and what has a default may be null."""
@@ -167,7 +175,7 @@ class Wire:
             one = union((self._types.of(self._found[_of(each.target), "serialization"]), "null"))
             many = _field(model.fields, each.path).kind == "list"
             members.append(Member(each.name, f"({one})[]" if many else one))
-        return Declaration(name, f"What `expand` puts beside the references of a {model.name}.", tuple(members))
+        return Declaration(name, f"What `expand` puts beside the references in `{model.name}`.", tuple(members))
 
     # schemas
 
