@@ -36,7 +36,7 @@ def all_passed(done: subprocess.CompletedProcess[str]) -> None:
     assert re.search(r"^# skipped 0$", done.stdout, re.MULTILINE), done.stdout
 
 
-@pytest.mark.parametrize("case", ["notes", "orders", "collisions", "braid"])
+@pytest.mark.parametrize("case", ["notes", "orders", "words", "collisions", "braid"])
 def test_the_client_of_every_case_is_strict_typescript(case: str, tmp_path: Path) -> None:
     """`tsc` takes it by its own configuration, whose every check is on, with no types but the platform's."""
     passed(compile_typescript(compiled(case, tmp_path) / CLIENT, "--noEmit"))

@@ -16,7 +16,7 @@ from pulpo.compile import typescript
 from pulpo.compile.artifact import WIDTH, Artifact, render
 from pulpo.compile.emit_application import sources
 from pulpo.compile.identifiers import Identifiers
-from pulpo.compile.typescript import Member, camel, literal, pascal, union
+from pulpo.compile.typescript import Member, camel, literal, union
 from pulpo.compile.wire import Wire
 from pulpo.errors import CODES
 from pulpo.runtime import bulk
@@ -184,10 +184,7 @@ class _Call:
 
 
 def _branch(calls: list[_Call], depth: int) -> Iterator[str]:
-    """The properties of the operations that have the same first segments: groups, then operations, as declared.
-
-    An operation that has the name of a group beside it gives way: `callCheckout`.
-    """
+    """The properties of the operations that have the same first segments: groups, then operations, as declared."""
     taken, indent = Identifiers((), _NEVER), 4 + 2 * depth
     groups: dict[str, list[_Call]] = {}
     for call in calls:
@@ -199,5 +196,4 @@ def _branch(calls: list[_Call], depth: int) -> Iterator[str]:
         yield f"{' ' * indent}}},"
     for call in calls:
         if len(call.segments) == depth + 1:
-            short = call.operation.short
-            yield from call.lines(taken.free(camel(short), f"call{pascal(short)}"), indent)
+            yield from call.lines(taken.free(camel(call.operation.short)), indent)

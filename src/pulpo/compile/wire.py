@@ -277,7 +277,9 @@ def _definition(schema: Json) -> str | None:
 
 
 def _filter(model: ModelSpec, fields: Fields, enums: list[tuple[str, list[Json]]], name: str) -> Declaration:
-    members = (Member(path, _comparisons(leaf, enums), optional=True) for path, leaf in fields.leaves.items())
+    members = (
+        Member(path, f"{_comparisons(leaf, enums)} | undefined", optional=True) for path, leaf in fields.leaves.items()
+    )
     return Declaration(name, f"What lists of `{model.path}` are filtered by.", tuple(members))
 
 
