@@ -6,7 +6,14 @@ import { type IncomingMessage, type ServerResponse, createServer } from "node:ht
 import type { AddressInfo } from "node:net";
 import { type TestContext, test } from "node:test";
 
-import { ApiConnectionError, ApiProblem, ApiTimeout, type Client, type ClientOptions, createClient } from "./client/index.js";
+import {
+  ApiConnectionError,
+  ApiProblem,
+  ApiTimeout,
+  type Client,
+  type ClientOptions,
+  createClient,
+} from "./client/index.js";
 import { lines } from "./client/stream.js";
 import { filterPairs } from "./client/values.js";
 
@@ -53,7 +60,10 @@ test("what may be repeated is sent again when the server is full", async (contex
 test("a call with a key is repeated with it", async (context) => {
   const { api, requests } = await serving(context, full);
   await api.notes.create({ text: "a" }, { idempotencyKey: "k" });
-  assert.deepEqual(requests.map(({ headers }) => headers["idempotency-key"]), ["k", "k", "k"]);
+  assert.deepEqual(
+    requests.map(({ headers }) => headers["idempotency-key"]),
+    ["k", "k", "k"],
+  );
 });
 
 test("what might happen twice is not repeated", async (context) => {
@@ -81,7 +91,9 @@ test("no answer in time is a timeout; a cancelled call rejects with its reason",
   await assert.rejects(api.notes.get("note_1"), ApiTimeout);
   const reason = new Error("left the page");
   await assert.rejects(api.notes.get("note_1", { signal: AbortSignal.abort(reason) }), reason);
-  await assert.rejects(api.notes.get("note_1", { signal: AbortSignal.timeout(10), timeout: 0 }), { name: "TimeoutError" });
+  await assert.rejects(api.notes.get("note_1", { signal: AbortSignal.timeout(10), timeout: 0 }), {
+    name: "TimeoutError",
+  });
 });
 
 test("an answer that breaks off is no answer", async (context) => {
@@ -101,7 +113,10 @@ test("headers are asked for before every attempt, and a request's own come last"
   const headers = (): Record<string, string> => ({ Authorization: `Bearer ${(count += 1)}`, Accept: "a/b" });
   const { api, requests } = await serving(context, full, { headers });
   await api.notes.get("note_1", { headers: { Accept: "application/json" } });
-  assert.deepEqual(requests.map(({ headers: sent }) => sent.authorization), ["Bearer 1", "Bearer 2", "Bearer 3"]);
+  assert.deepEqual(
+    requests.map(({ headers: sent }) => sent.authorization),
+    ["Bearer 1", "Bearer 2", "Bearer 3"],
+  );
   assert.equal(requests[0]?.headers.accept, "application/json");
 });
 
@@ -118,10 +133,22 @@ test("ids are one segment of an address, or are refused", async (context) => {
 test("filters become parameters that mean the same", () => {
   const day = new Date("2025-10-30T09:15:00.123Z");
   assert.deepEqual(filterPairs({ status: "a", gone: undefined }), [["status", "a"]]);
-  assert.deepEqual(filterPairs({ status: ["a,b", "c"] }), [["status", "a,b"], ["status", "c"]]);
-  assert.deepEqual(filterPairs({ n: { gte: 1, in: [2, 3], lt: undefined } }), [["n[gte]", "1"], ["n[in]", "2,3"]]);
-  assert.deepEqual(filterPairs({ at: { gt: day }, done: false }), [["at[gt]", day.toISOString()], ["done", "false"]]);
-  assert.deepEqual(filterPairs({ s: { nin: ["a,b", "c"] } }), [["s[ne]", "a,b"], ["s[ne]", "c"]]);
+  assert.deepEqual(filterPairs({ status: ["a,b", "c"] }), [
+    ["status", "a,b"],
+    ["status", "c"],
+  ]);
+  assert.deepEqual(filterPairs({ n: { gte: 1, in: [2, 3], lt: undefined } }), [
+    ["n[gte]", "1"],
+    ["n[in]", "2,3"],
+  ]);
+  assert.deepEqual(filterPairs({ at: { gt: day }, done: false }), [
+    ["at[gt]", day.toISOString()],
+    ["done", "false"],
+  ]);
+  assert.deepEqual(filterPairs({ s: { nin: ["a,b", "c"] } }), [
+    ["s[ne]", "a,b"],
+    ["s[ne]", "c"],
+  ]);
   assert.deepEqual(filterPairs({ sort: "up" }), [["sort[eq]", "up"]]);
   assert.throws(() => filterPairs({ status: [] }), TypeError);
   assert.throws(() => filterPairs({ s: { eq: "a", in: ["b,c"] } }), TypeError);
@@ -146,8 +173,14 @@ test("a stream that breaks off goes on after the last event that came", async (c
   for await (const { cursor, event } of api.runs.events("r")) {
     seen.push([cursor, event.type]);
   }
-  assert.deepEqual(seen, [["1", "run.queued"], ["2", "run.completed"]]);
-  assert.deepEqual(requests.map(({ url }) => url), ["/runs/r/events", "/runs/r/events?cursor=1", "/runs/r/events?cursor=1"]);
+  assert.deepEqual(seen, [
+    ["1", "run.queued"],
+    ["2", "run.completed"],
+  ]);
+  assert.deepEqual(
+    requests.map(({ url }) => url),
+    ["/runs/r/events", "/runs/r/events?cursor=1", "/runs/r/events?cursor=1"],
+  );
 });
 
 test("a stream ends with 204, and rejects where its cursor has expired", async (context) => {

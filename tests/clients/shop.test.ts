@@ -62,12 +62,24 @@ test("lists filter, sort, count and go on to the last page", async () => {
   const category = randomUUID();
   const prices = [5, 1, 4, 4, 2, 3, 9];
   for (const [index, price] of prices.entries()) {
-    await api.products.create({ sku: `${category},${index}`, name: `Thing ${index}`, price, category, inventory: index });
+    await api.products.create({
+      sku: `${category},${index}`,
+      name: `Thing ${index}`,
+      price,
+      category,
+      inventory: index,
+    });
   }
   const filter = { category, price: { lt: 9 }, active: true };
   const first = await api.products.list({ filter, sort: ["-price", "sku"], limit: 2, count: true });
   assert.equal(first.total, 6);
-  assert.deepEqual(first.items.map(({ price, inventory }) => [price, inventory]), [[5, 0], [4, 2]]);
+  assert.deepEqual(
+    first.items.map(({ price, inventory }) => [price, inventory]),
+    [
+      [5, 0],
+      [4, 2],
+    ],
+  );
   const seen: number[] = [];
   for await (const product of api.products.each({ filter, sort: ["-price", "sku"], limit: 2, fields: ["price"] })) {
     assert.deepEqual(Object.keys(product).sort(), ["id", "price"]);
@@ -93,7 +105,10 @@ test("documents referred to stand beside the references", async () => {
   assert.equal(order.customer?.name, "Ada Moreno");
   assert.equal(order.items[0]?.product?.sku, "MUG");
   const { items } = await api.orders.list({ filter: { id: data.id }, fields: ["total"], expand: ["customer"] });
-  assert.deepEqual(items.map((each) => [each.total, each.customer?.id]), [[39.98, "cust_123"]]);
+  assert.deepEqual(
+    items.map((each) => [each.total, each.customer?.id]),
+    [[39.98, "cust_123"]],
+  );
 });
 
 test("of two changes of one version the second is refused", async () => {
@@ -114,9 +129,14 @@ test("of two changes of one version the second is refused", async () => {
 });
 
 test("problems say what is wrong and where", async () => {
-  const short = await problem(api.orders.create({ ...cart(), items: [{ product_id: "MUG", quantity: 0, unit_price: 1 }] }));
+  const short = await problem(
+    api.orders.create({ ...cart(), items: [{ product_id: "MUG", quantity: 0, unit_price: 1 }] }),
+  );
   assert.ok(short.is("PULPO602"));
-  assert.deepEqual(short.errors.map(({ pointer }) => pointer), ["/items/0/quantity"]);
+  assert.deepEqual(
+    short.errors.map(({ pointer }) => pointer),
+    ["/items/0/quantity"],
+  );
   assert.match(short.request_id, /^\w+$/);
   const ours = await problem(api.orders.create({ ...cart(), total: 1 }));
   assert.deepEqual([ours.status, ours.code], [422, "total_mismatch"]);
@@ -164,7 +184,10 @@ test("a flow is watched until it ends, from anywhere on its way", async () => {
   for await (const { event } of api.runs.events(run.id, { cursor: events[shipped]?.cursor })) {
     rest.push(event);
   }
-  assert.deepEqual(rest, events.slice(shipped + 1).map(({ event }) => event));
+  assert.deepEqual(
+    rest,
+    events.slice(shipped + 1).map(({ event }) => event),
+  );
   for await (const _ of api.runs.events(run.id, { cursor: events.at(-1)?.cursor })) {
     assert.fail("nothing came after the end");
   }
@@ -181,7 +204,10 @@ test("a flow is watched until it ends, from anywhere on its way", async () => {
       break;
     }
   }
-  const { items } = await api.runs.list({ filter: { name: "order_to_cash", state: ["completed", "failed"] }, limit: 5 });
+  const { items } = await api.runs.list({
+    filter: { name: "order_to_cash", state: ["completed", "failed"] },
+    limit: 5,
+  });
   assert.ok(items.some(({ id }) => id === run.id));
   const plan = await api.flows.orderToCash.plan();
   assert.ok(plan.steps.some(({ operation, pivot }) => pivot && operation === "orders.fulfillment.ship_items"));
@@ -204,7 +230,11 @@ async function firstCursor(id: string): Promise<{ cursor: string }> {
 
 test("a run that was undone is retried by a new one", async () => {
   const { data } = await api.orders.create(cart());
-  const run = await api.flows.orderToCash.start({ ...PAY, order_id: data.id, payment_method: "pm_card_chargeDeclined" });
+  const run = await api.flows.orderToCash.start({
+    ...PAY,
+    order_id: data.id,
+    payment_method: "pm_card_chargeDeclined",
+  });
   const undone = await api.runs.finished(run.id);
   assert.deepEqual([undone.state, undone.error?.code], ["compensated", "declined"]);
   assert.ok((await problem(api.runs.wake(run.id))).is("PULPO407"));
@@ -225,10 +255,17 @@ test("exports stream all of it, and many writes answer one by one", async () => 
   const idempotencyKey = randomUUID();
   const results = await api.products.bulk({ create, delete: ["nobody"] }, { idempotencyKey });
   assert.ok(results.create.every(({ status, version }) => status === 201 && version === 1));
-  assert.deepEqual(results.delete.map((result) => [result.status, result.problem?.code]), [[404, "PULPO404"]]);
+  assert.deepEqual(
+    results.delete.map((result) => [result.status, result.problem?.code]),
+    [[404, "PULPO404"]],
+  );
   assert.ok((await api.products.bulk({ create }, { idempotencyKey })).create.every(({ replayed }) => replayed));
   let count = 0;
-  for await (const { price, sku } of api.products.export({ filter: { category }, sort: "price", fields: ["price", "sku"] })) {
+  for await (const { price, sku } of api.products.export({
+    filter: { category },
+    sort: "price",
+    fields: ["price", "sku"],
+  })) {
     assert.deepEqual([sku, price], [`${category}-${count}`, count / 100]);
     count += 1;
   }
@@ -238,7 +275,12 @@ test("exports stream all of it, and many writes answer one by one", async () => 
   const rows = (await new Response(file.body).text()).trim().split("\r\n");
   assert.deepEqual([rows.length, rows[0]], [451, "id,sku,name"]);
   assert.ok(rows[1]?.endsWith(",'=1+1"));
-  const [figures] = await api.products.aggregate({ filter: { category }, group: ["category"], sum: ["price"], avg: ["weight_grams"] });
+  const [figures] = await api.products.aggregate({
+    filter: { category },
+    group: ["category"],
+    sum: ["price"],
+    avg: ["weight_grams"],
+  });
   assert.deepEqual(figures, { group: { category }, count: 450, sum: { price: 1010.25 }, avg: { weight_grams: 400 } });
 });
 
@@ -246,5 +288,8 @@ test("the application describes itself", async () => {
   const meta = await api.meta();
   assert.equal(meta.version, 1);
   assert.ok(meta.models.some(({ name, key }) => name === "Order" && key === "order_number"));
-  assert.deepEqual(meta.flows.map(({ name }) => name), ["order_to_cash", "orders", "payments"]);
+  assert.deepEqual(
+    meta.flows.map(({ name }) => name),
+    ["order_to_cash", "orders", "payments"],
+  );
 });

@@ -11,6 +11,7 @@ import pytest
 
 from tests.clients.typescript import compile_typescript, needs_node, node, sources
 from tests.compile.projects import compiled
+from tests.docs.pages import blocks
 from tests.proof.arena import Arena
 
 CLIENT = "generated/clients/typescript"
@@ -53,6 +54,14 @@ def test_the_order_app_s_types_say_what_can_be_sent(arena: Arena, tmp_path: Path
     passed(compile_typescript(arena.root / CLIENT, "--noEmit"))
     build = sources(arena.root / CLIENT, tmp_path / "build", "orders.types.ts")
     passed(compile_typescript(build, "--noEmit"))
+
+
+def test_the_code_in_its_documentation_compiles(arena: Arena, tmp_path: Path) -> None:
+    """The page's blocks, one after the other, are a program for the order app."""
+    build = sources(arena.root / CLIENT, tmp_path / "build", "orders.types.ts")
+    text = "\n".join(block.text for block in blocks("clients.md") if block.language == "ts")
+    (build / "orders.types.ts").write_text(text.replace("./generated/clients/typescript/", "./client/"))
+    passed(compile_typescript(build, "--noEmit", "--noUnusedLocals", "false"))
 
 
 def test_the_client_lives_with_servers_that_fail(tmp_path: Path) -> None:

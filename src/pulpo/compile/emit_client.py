@@ -83,7 +83,6 @@ def emit_client(app: AppSpec, plans: Mapping[str, FlowPlan], settings: Settings)
     """The client's modules, its `package.json` and its `tsconfig.json`."""
     del settings  # every emitter is called alike; the client depends on what is declared alone
     wire = Wire(app, plans, ("Client", "createClient", *(name for _, *names in _EXPORTS for name in chain(*names))))
-    whose = sources((*app.models, *app.operations))
     codes = [(code, CODES[code].title) for code in CODES if code[len("PULPO")] in _STAGES]
     name = re.sub("[^a-z0-9]+", "-", app.name.lower()).strip("-") or "app"
     return (
@@ -91,9 +90,14 @@ def emit_client(app: AppSpec, plans: Mapping[str, FlowPlan], settings: Settings)
         _module("problem", codes=codes),
         _module("runs", states=RUN_STATES, ends=[state for state in RUN_STATES if state in END_STATES]),
         _module("meta", version_of_meta=VERSION, kind=Member("kind", union(map(literal, get_args(Kind))))),
-        _module("models", sources=whose, imports=_imported("values", wire), declarations=wire.declarations),
-        _operations(app, plans, wire, whose),
-        _module("client", sources=whose, name=app.name, collections=_collections(app, wire)),
+        _module(
+            "models",
+            sources=sources((*app.models, *app.operations)),
+            imports=_imported("values", wire),
+            declarations=wire.declarations,
+        ),
+        _operations(app, plans, wire),
+        _module("client", sources=sources(app.models), name=app.name, collections=_collections(app, wire)),
         _module("index", exports=_EXPORTS),
         _file("package.json", name=f"{name}-client", version=__version__, description=f"The API of {app.name}."),
         _file("tsconfig.json"),
@@ -140,7 +144,7 @@ def _collections(app: AppSpec, wire: Wire) -> list[dict[str, str]]:
     ]
 
 
-def _operations(app: AppSpec, plans: Mapping[str, FlowPlan], wire: Wire, whose: Iterable[str]) -> Artifact:
+def _operations(app: AppSpec, plans: Mapping[str, FlowPlan], wire: Wire) -> Artifact:
     """The tree of operations, and the flows."""
     calls = [_Call(app, operation, wire) for operation in app.operations]
     taken = Identifiers((), _NEVER)
@@ -152,7 +156,7 @@ def _operations(app: AppSpec, plans: Mapping[str, FlowPlan], wire: Wire, whose: 
     imported = {each.function for each in calls} | ({"Flow"} if flows else set())
     return _module(
         "operations",
-        sources=whose,
+        sources=sources(app.operations),
         tree="\n".join(_branch(calls, 0)),
         flows=flows,
         models=sorted(used & {each.name for each in wire.declarations}),

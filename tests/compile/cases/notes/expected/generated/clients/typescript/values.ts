@@ -59,9 +59,7 @@ export type Changes<T> = T extends readonly unknown[] | null
 type Value = string | number | boolean | Date;
 
 /** Parameters that are no filters: a field of this name is written `name[eq]`. */
-const CONTROLS = new Set(
-  "limit cursor offset sort count q fields expand group bucket sum avg format".split(" "),
-);
+const CONTROLS = new Set("limit cursor offset sort count q fields expand group bucket sum avg format".split(" "));
 
 /** A filter as parameters. Throws a TypeError for a list of no values, which would not mean what it says. */
 export function filterPairs(filter: object | undefined): Pair[] {
