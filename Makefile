@@ -6,6 +6,9 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+NODE_MODULES := tests/clients/node_modules
+# What only the tests of the TypeScript client need: they are skipped where there is no npm.
+TYPESCRIPT := $(if $(shell command -v npm),$(NODE_MODULES)/.ready)
 PYTHON ?= $(shell for python in python3.11 python3 python; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
 
@@ -25,7 +28,12 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY) ## start the order system with its sample shop, place orders, show what ran
 	@$(BIN)/python tools/demo.py
 
-test: $(READY) ## run the tests (works while the demo runs)
+$(NODE_MODULES)/.ready: tests/clients/package-lock.json tests/clients/package.json
+	@echo "installing from tests/clients/package-lock.json"
+	@npm ci --prefix tests/clients --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+test: $(READY) $(TYPESCRIPT) ## run the tests (works while the demo runs)
 	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: $(READY) ## lint, types and layers

@@ -44,7 +44,7 @@ def test_a_project_without_a_name_does_not_take_that_of_its_folder(tmp_path: Pat
     assert compile_project(moved, check=True).findings == ()
 
 
-@pytest.mark.parametrize("case", ["notes", "orders", "braid", "collisions"])
+@pytest.mark.parametrize("case", ["notes", "orders", "words", "braid", "collisions"])
 def test_no_file_holds_a_path_or_a_moment(case: str, tmp_path: Path) -> None:
     """No absolute path, no date and no time is in anything that is generated."""
     for path, content in files(compiled(case, tmp_path)).items():

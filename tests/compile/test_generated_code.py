@@ -48,7 +48,7 @@ def test_the_example_type_checks_and_lints(tmp_path: Path) -> None:
     assert len((root / "generated/flows/order_to_cash.py").read_text().splitlines()) <= 120
 
 
-@pytest.mark.parametrize("case", ["notes", "orders", "braid", "collisions"])
+@pytest.mark.parametrize("case", ["notes", "orders", "words", "braid", "collisions"])
 def test_every_generated_module_imports(case: str, tmp_path: Path) -> None:
     """API, commands and flows load in a fresh process with the project's root on the path."""
     root = compiled(case, tmp_path)

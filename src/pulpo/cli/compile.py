@@ -69,5 +69,5 @@ def _text(result: Result, *, check: bool, diff: bool) -> str:
     return "\n".join([*lines, ", ".join(counts)])
 
 
-_LISTED = 12
+_LISTED = 16
 """More written files than this are only counted."""

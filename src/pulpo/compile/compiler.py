@@ -12,6 +12,7 @@ from pulpo.compile.artifact import Artifact
 from pulpo.compile.emit_api import emit_api
 from pulpo.compile.emit_application import emit_application
 from pulpo.compile.emit_cli import emit_cli
+from pulpo.compile.emit_client import emit_client
 from pulpo.compile.emit_deploy import emit_deploy
 from pulpo.compile.emit_diagrams import emit_diagrams
 from pulpo.compile.emit_flows import emit_flows
@@ -41,6 +42,7 @@ def emit(app: AppSpec, plans: Mapping[str, FlowPlan], settings: Settings) -> tup
             *emit_application(app, plans),
             *emit_api(app, plans, settings),
             *emit_cli(app, plans, settings),
+            *emit_client(app, plans, settings),
             *emit_flows(app, plans),
             *emit_diagrams(app, plans),
             *emit_ui(app, plans, settings),

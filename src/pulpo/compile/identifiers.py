@@ -1,4 +1,4 @@
-"""Python names for what a generated module defines and imports."""
+"""Names for what a generated module defines and imports."""
 
 from __future__ import annotations
 
@@ -11,12 +11,20 @@ from collections.abc import Iterable, Mapping
 from pulpo import names
 from pulpo.compile.artifact import WIDTH
 
+PYTHON = frozenset({*dir(builtins), *keyword.kwlist})
+"""Names that nothing in a generated Python module has."""
+
 
 class Identifiers:
-    """The names taken in one generated module; hands out free ones, always the same for the same questions."""
+    """The names taken in one generated module; hands out free ones, always the same for the same questions.
 
-    def __init__(self, taken: Iterable[str] = ()) -> None:
-        self._taken = {*dir(builtins), *keyword.kwlist, *taken}
+    Args:
+        taken: Names that the module has already.
+        reserved: Names that nothing in a module of its language has.
+    """
+
+    def __init__(self, taken: Iterable[str] = (), reserved: frozenset[str] = PYTHON) -> None:
+        self._taken = {*reserved, *taken}
 
     def free(self, *wanted: str) -> str:
         """The first of these that is free, else the last with a number (`name_2`, …); taken from now on."""
