@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pulpo.errors import PulpoError
+from pulpo.model.conditions import Condition
 from pulpo.store.port import Query
 from pulpo.store.sqlite_filter import where
+from pulpo.store.sqlite_indexes import merged, narrowing
 from pulpo.store.sqlite_schema import Table
 
 
@@ -26,46 +28,47 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of the result that an index can seek to: `WHERE …` and what it binds."""
+    """A stretch of the result that an index can seek to: `WHERE …` and what it binds; several are merged in order."""
 
-    where: str
+    wheres: tuple[str, ...]
     args: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """A query in SQL: its segments, in the order in which they are read until the page is full."""
+    """A query in SQL: its segments, in the order in which they are read until the page is full.
+
+    `source`: the table, and the index to go by where SQLite might take a worse one.
+    """
 
     table: Table
     keys: tuple[Key, ...]
     segments: tuple[Segment, ...]
     mark: str
+    source: str
 
-    @property
-    def _order(self) -> str:
-        return ",".join(f"{key.sql}{' DESC' if key.descending else ''}" for key in self.keys)
-
-    @property
-    def _values(self) -> str:
-        return ",".join(key.sql for key in self.keys)
+    def _select(self, columns: tuple[str, ...], segment: Segment) -> str:
+        keys = [key.sql for key in self.keys]
+        merged = len(segment.wheres) > 1
+        if merged and columns[-len(keys) :] != tuple(keys):
+            columns = (*columns, *keys)  # what parts are merged by has to stand in them, and is named by its place
+        selected = f"SELECT {','.join(columns)} FROM {self.source}"
+        parts = " UNION ALL ".join([f"{selected} {where}" for where in segment.wheres])
+        by = range(len(columns) - len(keys) + 1, len(columns) + 1) if merged else keys
+        order = ",".join(f"{each}{' DESC' if key.descending else ''}" for each, key in zip(by, self.keys, strict=True))
+        return f"{parts} ORDER BY {order} LIMIT ? OFFSET ?"
 
     def rows(self, segment: Segment) -> str:
         """Id, version, text and the sort values of each document. Binds a limit and an offset at the end."""
-        return (
-            f"SELECT id,version,doc,{self._values} FROM {self.table.sql} {segment.where} "
-            f"ORDER BY {self._order} LIMIT ? OFFSET ?"
-        )
+        return self._select(("id", "version", "doc", *(key.sql for key in self.keys)), segment)
 
     def edge(self, segment: Segment) -> str:
         """The sort values alone."""
-        return f"SELECT {self._values} FROM {self.table.sql} {segment.where} ORDER BY {self._order} LIMIT ? OFFSET ?"
+        return self._select(tuple(key.sql for key in self.keys), segment)
 
     def body(self, segment: Segment) -> str:
         """All texts joined by commas, and how many: joining in SQLite halves the cost of a page."""
-        return (
-            f"SELECT group_concat(doc,','),count(*) FROM (SELECT doc FROM {self.table.sql} {segment.where} "
-            f"ORDER BY {self._order} LIMIT ? OFFSET ?)"
-        )
+        return f"SELECT group_concat(doc,','),count(*) FROM ({self._select(('doc',), segment)})"
 
     def cursor(self, values: tuple[Any, ...]) -> str:
         """The opaque cursor that goes on after the document with these sort values."""
@@ -86,16 +89,26 @@ def statements(table: Table, query: Query) -> Statements:
     condition = where(table, query.where, args) if query.where is not None else ""
     seed = repr((table.name, condition, args, keys))
     mark = hashlib.blake2b(seed.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
-    segments: tuple[Segment, ...]
-    if query.after is None:
-        segments = (Segment(f"WHERE {condition}" if condition else "", tuple(args)),)
-    else:
-        filters = f"{condition} AND " if condition else ""
-        segments = tuple(
-            Segment(f"WHERE {filters}{beyond}", (*args, *more))
-            for beyond, more in _after(keys, _read_cursor(query.after, mark, len(keys)))
-        )
-    return Statements(table, keys, segments, mark)
+    order = [(key.sql, key.descending) for key in keys]
+    parts = [(condition, tuple(args))]
+    found = merged(table, query.where, order)
+    if found is not None:
+        parts = [_condition(table, each) for each in found[1]]
+    index = found[0] if found is not None else narrowing(table, query.where, order)
+    beyond = _after(keys, _read_cursor(query.after, mark, len(keys))) if query.after is not None else [("", ())]
+    segments = tuple(_segment(parts, *each) for each in beyond)
+    return Statements(table, keys, segments, mark, table.sql + index)
+
+
+def _condition(table: Table, condition: Condition) -> tuple[str, tuple[Any, ...]]:
+    args: list[Any] = []
+    return where(table, condition, args), tuple(args)
+
+
+def _segment(parts: list[tuple[str, tuple[Any, ...]]], beyond: str, more: tuple[Any, ...]) -> Segment:
+    wheres = [" AND ".join(filter(None, (condition, beyond))) for condition, _ in parts]
+    args = tuple(value for _, bound in parts for value in (*bound, *more))
+    return Segment(tuple(f"WHERE {each}" if each else "" for each in wheres), args)
 
 
 def _keys(table: Table, query: Query) -> tuple[Key, ...]:
