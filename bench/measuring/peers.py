@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from measuring.servers import HERE, Alone, Measured, Server, Together
+from measuring.servers import HERE, ROWS, Alone, Measured, Server, Together
 
 ROOT = HERE.parents[1]
 VENV = ROOT / ".bench" / "venv"
 PINS = HERE.parent / "requirements.txt"
-ROWS = 10_000
 READS = ("get", "products", "orders")
 ALL = (*READS, "post", "put")
 ADDRESSES = {

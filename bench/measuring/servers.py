@@ -16,6 +16,7 @@ import psutil
 
 HERE = Path(__file__).resolve().parents[1] / "http"
 CONNECTIONS = 32
+ROWS = 10_000
 
 
 class Measured(Protocol):
@@ -31,10 +32,17 @@ class Server:
     """A server process (with what it starts itself), its address and how it is started."""
 
     def __init__(
-        self, name: str, command: list[str], environ: dict[str, str], folder: Path, scenarios: Sequence[str], first: str
+        self,
+        name: str,
+        command: list[str],
+        environ: dict[str, str],
+        folder: Path,
+        scenarios: Sequence[str],
+        first: str,
+        rows: int = ROWS,
     ) -> None:
         self.name, self.command, self.environ, self.folder = name, command, environ, folder
-        self.scenarios, self.first = scenarios, first
+        self.scenarios, self.first, self.rows = scenarios, first, rows
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -80,9 +88,9 @@ class Server:
         """Seconds of processor time so far."""
         return sum(sum(each.cpu_times()[:2]) for each in self._family())
 
-    def load(self, scenario: str, seconds: int, serial: int, rows: int = 10_000) -> dict[str, float]:
+    def load(self, scenario: str, seconds: int, serial: int) -> dict[str, float]:
         """Load it once."""
-        return _loaded([self], scenario, seconds, serial, rows)
+        return _loaded([self], scenario, seconds, serial)
 
 
 class Together:
@@ -93,7 +101,7 @@ class Together:
 
     def load(self, scenario: str, seconds: int, serial: int) -> dict[str, float]:
         """Load them all at once, each with its share of the connections."""
-        return _loaded(self.servers, scenario, seconds, serial, 10_000)
+        return _loaded(self.servers, scenario, seconds, serial)
 
 
 class Alone:
@@ -112,13 +120,13 @@ class Alone:
         return {**json.loads(ran.stdout), "failed": 0}
 
 
-def _loaded(servers: list[Server], scenario: str, seconds: int, serial: int, rows: int) -> dict[str, float]:
+def _loaded(servers: list[Server], scenario: str, seconds: int, serial: int) -> dict[str, float]:
     """A `wrk` for each server at the same time: rates summed, the worst of the times."""
     before = [server.cpu() for server in servers]
     tools = []
     for place, server in enumerate(servers):
         command = ["wrk", "-t1", f"-c{CONNECTIONS // len(servers)}", f"-d{seconds}s", "--timeout", "30s"]
-        environ = {"BENCH_SCENARIO": scenario, "BENCH_SERIAL": str(serial + place), "BENCH_ROWS": str(rows)}
+        environ = {"BENCH_SCENARIO": scenario, "BENCH_SERIAL": str(serial + place), "BENCH_ROWS": str(server.rows)}
         script = ["-s", str(HERE / "load.lua"), server.url]
         tools.append(
             subprocess.Popen([*command, *script], env={**os.environ, **environ}, stdout=subprocess.PIPE, text=True)
