@@ -16,6 +16,17 @@ function requests.products() return wrk.format("GET", "/products?limit=50") end
 
 function requests.orders() return wrk.format("GET", "/orders?status=pending&limit=50") end
 
+function requests.order() return wrk.format("GET", string.format("/orders/order_%06d", math.random(0, rows - 1))) end
+
+function requests.sorted() return wrk.format("GET", "/orders?status=pending&sort=-total&limit=50") end
+
+function requests.merged() return wrk.format("GET", "/orders?status[in]=pending,processing&limit=50") end
+
+function requests.customer()
+  local where = string.format("customer_id=cust_%06d&total[gte]=1000", math.random(0, 99))
+  return wrk.format("GET", "/orders?" .. where .. "&limit=50")
+end
+
 function requests.post()
   count = count + 1
   local items, cents = {}, 0

@@ -58,7 +58,10 @@ class FieldSpec:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A declared model. `unique` lists the fields that are unique together; `api` the actions served over HTTP."""
+    """A declared model. `unique` lists the fields that are unique together; `api` the actions served over HTTP.
+
+    `indexes` lists fields that lists filter and sort by together.
+    """
 
     name: str
     cls: type[BaseModel]
@@ -70,6 +73,7 @@ class ModelSpec:
     description: str = ""
     source: Source | None = None
     ui: Mapping[str, Any] = field(default_factory=dict)
+    indexes: tuple[tuple[str, ...], ...] = ()
 
     @property
     def path(self) -> str:

@@ -55,7 +55,7 @@ class OrderItem(Embedded):
         return self
 
 
-@datamodel
+@datamodel(indexes=[("status", "total")])
 class Order(Model):
     """What a customer wants, where to, and how far it has come."""
 

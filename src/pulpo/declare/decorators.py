@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any, Literal, TypeAlias, TypeVar, cast, overload
 
 from pydantic import BaseModel
@@ -40,6 +41,7 @@ def datamodel(
     *,
     name: str | None = None,
     unique: Iterable[Sequence[str]] = (),
+    indexes: Iterable[Sequence[str]] = (),
     api: Api = "all",
     title: str | None = None,
     description: str | None = None,
@@ -51,6 +53,7 @@ def datamodel(
     *,
     name: str | None = None,
     unique: Iterable[Sequence[str]] = (),
+    indexes: Iterable[Sequence[str]] = (),
     api: Api = "all",
     title: str | None = None,
     description: str | None = None,
@@ -63,6 +66,7 @@ def datamodel(
         cls: The class, a `pulpo.Model`.
         name: The model's name; by default the class's. Its path and collection follow from it.
         unique: Groups of fields that are unique together: `[("order_id", "channel")]`.
+        indexes: Groups of fields, for lists that filter by the first and sort by the last: `[("status", "total")]`.
         api: What is served over HTTP: `"all"`, `"read"` (lists and single documents), `"none"`, or a list of actions.
         title: What people read; by default made from the name.
         description: By default the class's docstring.
@@ -86,8 +90,8 @@ def datamodel(
             return cls
         called = name or cls.__name__
         _check_options(place, "PULPO102", f"model {called}", datamodel, unknown)
-        groups = tuple((group,) if isinstance(group, str) else tuple(group) for group in unique)
-        _check_model(place, called, fields, groups)
+        groups, indexed = _groups(unique), _groups(indexes)
+        _check_model(place, called, fields, {"unique": groups, "indexes": indexed})
         spec = ModelSpec(
             name=called,
             cls=cls,
@@ -99,6 +103,7 @@ def datamodel(
             description=description or _doc(cls),
             source=place.source,
             ui=dict(ui or {}),
+            indexes=indexed,
         )
         cls.__pulpo__ = spec
         place.declare(spec)
@@ -327,16 +332,21 @@ def _check_options(site: Site, code: str, what: str, decorator: Callable[..., An
         site.find(code, f'{what}: there is no option "{option}"', hint)
 
 
-def _check_model(site: Site, model: str, fields: tuple[FieldSpec, ...], unique: tuple[tuple[str, ...], ...]) -> None:
+def _groups(given: Iterable[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    return tuple((group,) if isinstance(group, str) else tuple(group) for group in given)
+
+
+def _check_model(
+    site: Site, model: str, fields: tuple[FieldSpec, ...], groups: Mapping[str, tuple[tuple[str, ...], ...]]
+) -> None:
     known = tuple(field.name for field in fields)
     if not model.isidentifier() or not model[:1].isupper():
         site.find("PULPO102", f'model "{model}" is not named by a capitalised word', "write it like `StockMovement`")
-    for group in unique:
-        for name in group:
+    for option, named in groups.items():
+        for name in chain.from_iterable(named):
             if name not in known:
-                site.find(
-                    "PULPO102", f'model {model}: unique names "{name}", which is no field', Nearest(known).to(name)
-                )
+                message = f'model {model}: {option} names "{name}", which is no field'
+                site.find("PULPO102", message, Nearest(known).to(name))
     for field in fields:
         if field.within is not None and field.within not in known:
             message = f'model {model}: field {field.name} is within "{field.within}", which is no field'

@@ -30,8 +30,8 @@ JOURNAL: tuple[Collection, ...] = (
         RUNS,
         columns=(
             Column("name", "text"),
-            Column("kind", "text"),
-            Column("state", "text"),
+            Column("kind", "text", values=2),
+            Column("state", "text", values=10),
             Column("live", "text"),
             Column("worker", "text"),
             Column("wake_at", "text"),
@@ -42,6 +42,8 @@ JOURNAL: tuple[Collection, ...] = (
             Index(("live",)),
             Index(("worker",)),
             Index(("wake_at",)),
+            Index(("created_at",)),
+            Index(("state", "created_at")),  # a list of some state, and how many are in each
         ),
     ),
     Collection(STEPS, columns=(Column("run", "text"), Column("operation", "text"), Column("state", "text"))),
@@ -62,6 +64,7 @@ def collection(model: ModelSpec) -> Collection:
     An index on a field ends with `created_at`, so that a page of a filtered list, newest first, is read in order.
     """
     indexes = [Index(fields, unique=True) for fields in model.unique]
+    indexes += [Index(fields) for fields in model.indexes]
     for spec in model.fields:
         if spec.name in ("id", "version"):
             continue
@@ -71,7 +74,7 @@ def collection(model: ModelSpec) -> Collection:
             indexes.append(Index((spec.name,)))
         elif spec.index or spec.kind == "ref":
             indexes.append(Index((spec.name, "created_at")))  # filtered by it, lists come newest first
-    return Collection(model.collection, tuple(_columns(model.fields, "", many=False)), tuple(indexes))
+    return Collection(model.collection, tuple(_columns(model.fields, "", many=False)), tuple(dict.fromkeys(indexes)))
 
 
 def _columns(fields: tuple[FieldSpec, ...], prefix: str, *, many: bool) -> Iterator[Column]:
@@ -81,4 +84,5 @@ def _columns(fields: tuple[FieldSpec, ...], prefix: str, *, many: bool) -> Itera
         if inner.kind == "embedded":
             yield from _columns(inner.fields, path + ".", many=lists)
         elif inner.kind in _KINDS:
-            yield Column(path, _KINDS[inner.kind], inner.decimals, lists, spec.renamed_from)
+            few = 2 if inner.kind == "boolean" else len(inner.values or ())
+            yield Column(path, _KINDS[inner.kind], inner.decimals, lists, spec.renamed_from, few)

@@ -193,8 +193,10 @@ class Worker:
 
     async def _free_abandoned(self, known: tuple[str, ...]) -> None:
         """Give free the runs whose worker has no lease at all: cut off while it stopped, or under a new id."""
-        where = All((Compare("worker", "ne", None), Compare("worker", "nin", known)))
-        for record in (await self.engine.store.query(Query(RUNS, where, limit=100))).records:
+        # Asked every second or so: above "" and in the index's order, so that runs that have ended are not looked at.
+        where = All((Compare("worker", "gt", ""), Compare("worker", "nin", known)))
+        query = Query(RUNS, where, (("worker", False),), limit=100)
+        for record in (await self.engine.store.query(query)).records:
             worker = Run.load(record).worker
             if worker is not None and await self.engine.store.get(WORKERS, worker) is None:
                 await self._free_run(record)

@@ -30,13 +30,17 @@ ColumnKind: TypeAlias = Literal["text", "integer", "number", "boolean", "money",
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A field that stores may filter, sort and index. `path` is dotted; `many`: some part of the path is a list."""
+    """A field that stores may filter, sort and index. `path` is dotted; `many`: some part of the path is a list.
+
+    `values`: how many different values there can be, where few are declared (enums, booleans); 0 for any number.
+    """
 
     path: str
     kind: ColumnKind
     decimals: int = 2
     many: bool = False
     renamed_from: str | None = None
+    values: int = 0
 
 
 @dataclass(frozen=True, slots=True)

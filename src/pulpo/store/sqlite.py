@@ -18,6 +18,7 @@ from pulpo.store.sqlite_aggregate import aggregation
 from pulpo.store.sqlite_events import EventFeed
 from pulpo.store.sqlite_file import PATIENCE, connect, make_ours, patiently
 from pulpo.store.sqlite_filter import where as filtered
+from pulpo.store.sqlite_indexes import holding
 from pulpo.store.sqlite_query import Statements, statements
 from pulpo.store.sqlite_reader import Reader
 from pulpo.store.sqlite_schema import Table, bring_up_to_date, table_of
@@ -127,7 +128,7 @@ class SqliteStore:
         """How many documents there are where the condition holds."""
         table = self._tables[collection]
         args: list[Any] = []
-        sql = f"SELECT count(*) FROM {table.sql}"  # noqa: S608 - values are bound
+        sql = f"SELECT count(*) FROM {table.sql}{holding(table, (), where)}"  # noqa: S608 - values are bound
         if where is not None:
             sql += f" WHERE {filtered(table, where, args)}"
         return int(await self._reader.read(lambda db: db.execute(sql, args).get))

@@ -12,6 +12,7 @@ from typing import Any
 from pulpo.errors import PulpoError
 from pulpo.store.port import Aggregate, Bucket, Group, Total
 from pulpo.store.sqlite_filter import where
+from pulpo.store.sqlite_indexes import holding
 from pulpo.store.sqlite_schema import ColumnSql, Table
 
 _BUCKETS: dict[Bucket, Callable[[str], str]] = {
@@ -50,9 +51,11 @@ class Aggregation:
 def aggregation(table: Table, wanted: Aggregate) -> Aggregation:
     """What is wanted, in SQL. Raises PulpoError PULPO603."""
     keys: list[str] = []
+    columns: list[ColumnSql] = []
     reads: list[Callable[[Any], Any]] = []
     for by in wanted.by:
         column = _single(table, by.path)
+        columns.append(column)
         if by.bucket is None:
             keys.append(column.sql)
             reads.append(_reading(column))
@@ -71,7 +74,8 @@ def aggregation(table: Table, wanted: Aggregate) -> Aggregation:
     condition = f" WHERE {where(table, wanted.where, args)}" if wanted.where is not None else ""
     places = ",".join(str(number + 1) for number in range(len(keys)))
     grouped = f" GROUP BY {places} ORDER BY {places}" if keys else ""
-    sql = f"SELECT {','.join(selected)} FROM {table.sql}{condition}{grouped} LIMIT ?"
+    source = f"{table.sql}{holding(table, (*columns, *sums), wanted.where)}"
+    sql = f"SELECT {','.join(selected)} FROM {source}{condition}{grouped} LIMIT ?"
     return Aggregation(sql, (*args, wanted.limit), tuple(reads), sums)
 
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pulpo.errors import PulpoError
+from pulpo.model.conditions import Condition
 from pulpo.store.port import Query
 from pulpo.store.sqlite_filter import where
+from pulpo.store.sqlite_indexes import merged, narrowing
 from pulpo.store.sqlite_schema import Table
 
 _compact = json.JSONEncoder(separators=(",", ":")).encode
@@ -68,25 +70,47 @@ def statements(table: Table, query: Query) -> Statements:
     condition = where(table, query.where, args) if query.where is not None else ""
     seed = repr((table.name, condition, args, keys))
     mark = hashlib.blake2b(seed.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
-    if query.after is None:
-        return Statements((_segment(table, keys, f"WHERE {condition}" if condition else "", tuple(args)),), mark)
-    filters = f"{condition} AND " if condition else ""
-    segments = tuple(
-        _segment(table, keys, f"WHERE {filters}{beyond}", (*args, *more))
-        for beyond, more in _after(keys, _read_cursor(query.after, mark, len(keys)))
-    )
-    return Statements(segments, mark)
+    order = [(key.sql, key.descending) for key in keys]
+    parts = [(condition, tuple(args))]
+    found = merged(table, query.where, order)
+    if found is not None:
+        parts = [_condition(table, each) for each in found[1]]
+    index = found[0] if found is not None else narrowing(table, query.where, order)
+    beyond = _after(keys, _read_cursor(query.after, mark, len(keys))) if query.after is not None else [("", ())]
+    return Statements(tuple(_segment(keys, table.sql + index, parts, *each) for each in beyond), mark)
 
 
-def _segment(table: Table, keys: tuple[Key, ...], condition: str, args: tuple[Any, ...]) -> Segment:
-    values = ",".join(key.sql for key in keys)
-    order = ",".join(f"{key.sql}{' DESC' if key.descending else ''}" for key in keys)
-    found = f"FROM {table.sql} {condition} ORDER BY {order} LIMIT ? OFFSET ?"
+def _condition(table: Table, condition: Condition) -> tuple[str, tuple[Any, ...]]:
+    args: list[Any] = []
+    return where(table, condition, args), tuple(args)
+
+
+def _segment(
+    keys: tuple[Key, ...],
+    source: str,
+    parts: list[tuple[str, tuple[Any, ...]]],
+    beyond: str,
+    more: tuple[Any, ...],
+) -> Segment:
+    """The statements of a stretch; of several parts, merged in order. `source`: the table, and perhaps its index."""
+    wheres = [" AND ".join(filter(None, (condition, beyond))) for condition, _ in parts]
+    values = tuple(key.sql for key in keys)
+
+    def select(columns: tuple[str, ...]) -> str:
+        several = len(wheres) > 1
+        if several and columns[-len(values) :] != values:
+            columns = (*columns, *values)  # what parts are merged by has to stand in them, and is named by its place
+        selected = f"SELECT {','.join(columns)} FROM {source}"
+        union = " UNION ALL ".join([f"{selected} WHERE {each}" if each else selected for each in wheres])
+        by = range(len(columns) - len(values) + 1, len(columns) + 1) if several else values
+        order = ",".join(f"{each}{' DESC' if key.descending else ''}" for each, key in zip(by, keys, strict=True))
+        return f"{union} ORDER BY {order} LIMIT ? OFFSET ?"
+
     return Segment(
-        f"SELECT id,version,doc,{values} {found}",
-        f"SELECT {values} {found}",
-        f"SELECT group_concat(doc,','),count(*) FROM (SELECT doc {found})",
-        args,
+        select(("id", "version", "doc", *values)),
+        select(values),
+        f"SELECT group_concat(doc,','),count(*) FROM ({select(('doc',))})",
+        tuple(value for _, bound in parts for value in (*bound, *more)),
     )
 
 

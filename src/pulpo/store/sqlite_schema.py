@@ -34,8 +34,11 @@ def json_path(path: str) -> str:
 
 
 def scaled(value: str, kind: ColumnKind, decimals: int) -> str:
-    """The SQL expression that compares like the value: minor units for money, else the value itself."""
-    return f"CAST(round({value}*{10**decimals}) AS INTEGER)" if kind == "money" else value
+    """The SQL expression that compares like the value: minor units for money, else the value itself.
+
+    The plus takes away the type of the cast: SQLite would not take a column that has one from an index.
+    """
+    return f"+CAST(round({value}*{10**decimals}) AS INTEGER)" if kind == "money" else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class ColumnSql:
     decimals: int
     many: bool
     sql: str
+    values: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +64,17 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A collection's statements. `taken` gives a broken unique index's fields for what SQLite says of it."""
+    """A collection's statements. `taken` gives a broken unique index's fields for what SQLite says of it.
+
+    `indexed`: what each index holds, as `ColumnSql.sql`.
+    """
 
     name: str
     columns: Mapping[str, ColumnSql]
     layout: Layout
     unique: Mapping[str, tuple[str, ...]]
     taken: Mapping[str, tuple[str, ...]]
+    indexed: Mapping[str, tuple[str, ...]]
     sql: str = field(init=False)
     get: str = field(init=False)
     get_many: str = field(init=False)
@@ -121,18 +129,20 @@ def table_of(collection: Collection) -> Table:
     indexes: dict[str, str] = {}
     unique: dict[str, tuple[str, ...]] = {}
     taken: dict[str, tuple[str, ...]] = {}
+    indexed: dict[str, tuple[str, ...]] = {}
     for index in collection.indexes:
         parts = [_indexed(columns.get(name), collection, name) for name in index.fields]
         name = f"{collection.name}/{'+'.join(index.fields)}{'!' if index.unique else ''}"
         if name.lower() in {other.lower() for other in indexes}:
             name += str(len(indexes))
         indexes[name] = _index_sql(collection.name, index, name, parts)
+        indexed[name] = tuple(parts) if index.unique else (*parts, "id")
         if index.unique:
             unique[name] = index.fields
             named = ", ".join(f"{collection.name}.{part[1:-1]}" for part in parts)
             taken[f"UNIQUE constraint failed: {named}"] = index.fields
             taken[f"UNIQUE constraint failed: index '{name}'"] = index.fields
-    return Table(collection.name, columns, Layout(virtual, indexes, renamed), unique, taken)
+    return Table(collection.name, columns, Layout(virtual, indexes, renamed), unique, taken, indexed)
 
 
 def _column(column: Column, virtual: dict[str, str], used: set[str]) -> ColumnSql:
@@ -149,7 +159,7 @@ def _column(column: Column, virtual: dict[str, str], used: set[str]) -> ColumnSq
             virtual[f"{column.path}_minor"] = sql
             used.add(f"{column.path}_minor".lower())
             sql = quoted(f"{column.path}_minor")
-    return ColumnSql(column.path, column.kind, column.decimals, column.many, sql)
+    return ColumnSql(column.path, column.kind, column.decimals, column.many, sql, column.values)
 
 
 def _indexed(column: ColumnSql | None, collection: Collection, name: str) -> str:
