@@ -1,0 +1,41 @@
+"""From a database's address to what `pulpo db` works with, and how an address is shown without its secrets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pulpo.errors import PulpoError
+from pulpo.store.connect import connect
+from pulpo.store.sqlite import SqliteStore
+from pulpo.store.sqlite_upkeep import SqliteLoader, SqliteSnapshot
+from pulpo.store.upkeep import Loader, Snapshot
+
+
+def snapshot(url: str, root: Path) -> Snapshot:
+    """A snapshot of the database at an address, not opened yet. Raises PulpoError PULPO105 as `connect`."""
+    return SqliteSnapshot(sqlite_file(url, root) or _unknown())
+
+
+def loader(url: str, root: Path) -> Loader:
+    """What fills the database at an address, not opened yet. Raises PulpoError PULPO105 as `connect`."""
+    return SqliteLoader(sqlite_file(url, root) or _unknown())
+
+
+def sqlite_file(url: str, root: Path) -> Path | None:
+    """The file of an SQLite database; None for any other. Raises PulpoError PULPO105 as `connect`."""
+    store = connect(url, root)
+    return store.path if isinstance(store, SqliteStore) else None
+
+
+def shown(url: str, root: Path) -> str:
+    """An address without user, password and options, the same for every way to write the same place."""
+    file = sqlite_file(url, root)
+    if file is not None:
+        return f"sqlite:///{file.absolute()}"
+    scheme, _, rest = url.partition("://")
+    hosts, _, name = rest.partition("?")[0].rpartition("@")[2].partition("/")
+    return f"{scheme}://{hosts}/{name}"
+
+
+def _unknown() -> Path:
+    raise PulpoError("PULPO105", "the address names no kind of database that this can be done with")

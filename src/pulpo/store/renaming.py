@@ -1,0 +1,47 @@
+"""A field called anew inside a document's text."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+
+_MARK = secrets.token_hex(8)
+"""Begins what stands for a number that is not whole, while a document is decoded: it is written back as it was."""
+_MARKED = re.compile(f'"{_MARK}([^"]*)"')
+
+
+class BothNamesError(Exception):
+    """An object has a renamed field under its old name and under its new one."""
+
+
+def renamed(text: str, path: str, new: str) -> str | None:
+    """A document's text with the field at `path` (dotted, its old name last) called `new`; None: it has no such field.
+
+    On lists every entry's field. Every number stays as it is written. Raises BothNamesError.
+    """
+    *parents, old = path.split(".")
+    if json.dumps(old, ensure_ascii=False) not in text and json.dumps(old) not in text:
+        return None
+    document = json.loads(text, parse_float=_MARK.__add__)
+    objects = [document]
+    for name in parents:
+        below = [entry[name] for entry in objects if isinstance(entry, dict) and name in entry]
+        objects = [part for entry in below for part in (entry if isinstance(entry, list) else [entry])]
+    found = [entry for entry in objects if isinstance(entry, dict) and old in entry]
+    if any(new in entry for entry in found):
+        raise BothNamesError
+    for entry in found:
+        items = [(new if name == old else name, value) for name, value in entry.items()]
+        entry.clear()
+        entry.update(items)
+    if not found:
+        return None
+    return _MARKED.sub(r"\1", json.dumps(document, ensure_ascii=False, separators=(",", ":")))
+
+
+def old_path(path: str, old: str) -> str:
+    """Where a renamed field was: `lines.qty` for `lines.quantity`, renamed from `qty`."""
+    parent, _, _ = path.rpartition(".")
+    old = old.rpartition(".")[2]
+    return f"{parent}.{old}" if parent else old
