@@ -15,7 +15,7 @@ import apsw
 from pulpo.errors import PulpoError
 from pulpo.spec import Json
 from pulpo.store.port import Collection, Column, ColumnKind, Index
-from pulpo.store.renaming import BothNamesError, old_path, renamed
+from pulpo.store.renames import BothNamesError, old_path, with_new_name
 from pulpo.store.upkeep import Change
 
 
@@ -175,7 +175,7 @@ def bring_up_to_date(db: apsw.Connection, tables: Mapping[str, Table]) -> None:
     """
     if not _outdated(db, tables):
         return
-    db.create_scalar_function("pulpo_renamed", _renamed, 3, deterministic=True)
+    db.create_scalar_function("pulpo_renamed", _with_new_name, 3, deterministic=True)
     db.execute("BEGIN IMMEDIATE")
     try:
         for table, had in _outdated(db, tables):  # asked again: another process may have been faster
@@ -310,6 +310,6 @@ def _rename(db: apsw.Connection, table: Table, path: str, old: str) -> None:
         raise PulpoError("PULPO508", f"{table.name}: there are documents with both {old} and {new}") from None
 
 
-def _renamed(*given: Any) -> str | None:
+def _with_new_name(*given: Any) -> str | None:
     text, path, new = given
-    return renamed(text, path, new)
+    return with_new_name(text, path, new)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
-import secrets
 
-_MARK = secrets.token_hex(8)
-"""Begins what stands for a number that is not whole, while a document is decoded: it is written back as it was."""
-_MARKED = re.compile(f'"{_MARK}([^"]*)"')
+from pulpo.store import exact
 
 
 class BothNamesError(Exception):
     """An object has a renamed field under its old name and under its new one."""
 
 
-def renamed(text: str, path: str, new: str) -> str | None:
+def with_new_name(text: str, path: str, new: str) -> str | None:
     """A document's text with the field at `path` (dotted, its old name last) called `new`; None: it has no such field.
 
     On lists every entry's field. Every number stays as it is written. Raises BothNamesError.
@@ -23,7 +19,7 @@ def renamed(text: str, path: str, new: str) -> str | None:
     *parents, old = path.split(".")
     if json.dumps(old, ensure_ascii=False) not in text and json.dumps(old) not in text:
         return None
-    document = json.loads(text, parse_float=_MARK.__add__)
+    document = exact.decode(text)
     objects = [document]
     for name in parents:
         below = [entry[name] for entry in objects if isinstance(entry, dict) and name in entry]
@@ -35,9 +31,7 @@ def renamed(text: str, path: str, new: str) -> str | None:
         items = [(new if name == old else name, value) for name, value in entry.items()]
         entry.clear()
         entry.update(items)
-    if not found:
-        return None
-    return _MARKED.sub(r"\1", json.dumps(document, ensure_ascii=False, separators=(",", ":")))
+    return exact.encode(document) if found else None
 
 
 def old_path(path: str, old: str) -> str:
