@@ -26,7 +26,7 @@ from pulpo.store.upkeep import MARKER, STAYS, TRANSFERS, Loader, Snapshot
 _ITS_OWN = STAYS | {"_plans"}
 """What a database has that was opened once and never worked with."""
 
-State: TypeAlias = Literal["copied", "resumed", "already"]
+State: TypeAlias = Literal["filled", "resumed", "already"]
 
 
 class Source(Protocol):
@@ -127,12 +127,12 @@ async def transfer(source: Source, target: Target, *, force: bool = False, tell:
     if state == "already":
         return Transferred("already", 0, there, time.monotonic() - began)
     declared = {collection.name for collection in target.collections}
-    bare = tuple(Collection(name) for name in source.counts if name not in declared)
+    bare = tuple(Collection(name) for name in (*source.counts, TRANSFERS) if name not in declared)
     loader = places.loader(target.url, target.root)
     try:
         await loader.open((*target.collections, *bare))
         await _mark(loader, source, complete=False)
-        if state == "copied":
+        if state == "filled":
             for name in there:
                 await loader.clear(name)
         work = _Work(source, loader, tell)
@@ -218,18 +218,18 @@ async def _found(source: Source, target: Target, *, force: bool) -> tuple[State,
     snapshot = places.snapshot(target.url, target.root)
     try:
         if not await snapshot.open():
-            return "copied", {}
+            return "filled", {}
         counts = await snapshot.counts()
         there = {name: Sum(count, "") for name, count in counts.items() if name != TRANSFERS}
         if force:
-            return "copied", there
+            return "filled", there
         marker = await _marker(snapshot)
         same = marker is not None and marker["from"] == source.identity
         if marker is not None and same and marker["state"] != "complete":
             return "resumed", there
         empty = not any(count for name, count in counts.items() if name not in _ITS_OWN)
         if empty and (marker is None or marker["state"] == "complete"):
-            return "copied", there
+            return "filled", there
         if same:
             sums = await sums_of(SnapshotSource(snapshot, target.place, counts))
             if _filled(sums) == _filled(await sums_of(source)):

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pulpo.store.transfer import Transferred
 
 _STATES = {
-    "copied": "copied",
-    "resumed": "went on and copied the rest of",
+    "filled": "carried over",
+    "resumed": "went on where it was and carried over the rest of",
     "already": "the target had all of",
 }
 
