@@ -48,5 +48,7 @@ def mongodb_url(mongodb: str) -> Iterator[Callable[[], str]]:
 
     yield made
     with MongoClient(mongodb) as client:
+        # Transactions of processes that were killed would keep the databases from being dropped.
+        client.admin.command("killAllSessions", [])
         for name in names:
             client.drop_database(name)

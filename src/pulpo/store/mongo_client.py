@@ -25,7 +25,16 @@ if TYPE_CHECKING:
 
 OLDEST = (6, 0)
 _DEFAULTS = {"serverSelectionTimeoutMS": "15000", "connectTimeoutMS": "5000", "appName": "pulpo"}
-_DECIDED = {"w", "journal", "j", "readconcernlevel", "readpreference", "readpreferencetags", "retrywrites", "wtimeoutms"}
+_DECIDED = {
+    "w",
+    "journal",
+    "j",
+    "readconcernlevel",
+    "readpreference",
+    "readpreferencetags",
+    "retrywrites",
+    "wtimeoutms",
+}
 _NAME = re.compile(r'[^/\\. "$*<>:|?\x00]{1,63}')
 
 
@@ -56,6 +65,7 @@ class Address:
                 )
         given = {name.lower() for name in options}
         options.update({name: value for name, value in _DEFAULTS.items() if name.lower() not in given})
+        self.app = next(value for name, value in options.items() if name.lower() == "appname")
         self._url = parts._replace(query=urlencode(options)).geturl()
         self.hosts = parts.netloc.rpartition("@")[2]
         if parts.scheme == "mongodb":  # the other asks a name server, which has to wait until it is opened
@@ -66,7 +76,7 @@ class Address:
                 raise PulpoError(
                     "PULPO105",
                     "database.url cannot be read",
-                    hint="it reads mongodb://user:password@host:27017/NAME?replicaSet=rs0; escape : / ? # @ % in a password",
+                    hint="it reads mongodb://user:password@host:27017/NAME?replicaSet=rs0; a password escaped",
                 ) from None
 
     def client(self, **more: Any) -> AsyncMongoClient[dict[str, Any]]:

@@ -1,8 +1,8 @@
 """Committed events: written with their batches, told in the order in which the server committed those.
 
-A transaction that tells something inserts one document with all its events into `_events`. The order is that of a change
-stream over this collection, which is the order of commits for every process; a cursor is the cluster's time of the
-commit and the place among what was committed then. What a stream can no longer reach, or what lies before `since`
+A transaction that tells something inserts one document with all its events into `_events`. The order is that of a
+change stream over this collection, which is the order of commits for every process; a cursor is the cluster's time of
+the commit and the place among what was committed then. What a stream can no longer reach, or what lies before `since`
 (kept in `_pulpo`, and moved when old events are deleted), has expired.
 
 Following processes share one stream each, whatever the number of followers; only who comes with an older cursor reads
@@ -44,7 +44,10 @@ Place: TypeAlias = tuple[int, int]
 
 _AFTER_ALL = 999_999_999
 _CURSOR = re.compile(r"([0-9a-f]{16})-(\d{1,9})")
-_PIPELINE = [{"$match": {"operationType": "insert"}}, {"$project": {"clusterTime": 1, "fullDocument.e": 1}}]
+_PIPELINE: list[dict[str, Any]] = [
+    {"$match": {"operationType": "insert"}},
+    {"$project": {"clusterTime": 1, "fullDocument.e": 1}},
+]
 
 
 class EventLog:
@@ -93,10 +96,12 @@ class EventLog:
         reply = await self._db.command({"insert": EVENTS, "documents": documents}, session=session)
         assert not reply.get("writeErrors"), reply
 
-    def noticed(self, time: Timestamp | None) -> None:
-        """Note the time of a commit, and delete old events now and then."""
+    def noticed(self, time: Timestamp | None, *, told: bool) -> None:
+        """Note the time of a commit and, if it told events, delete old ones now and then."""
         if time is not None:
             self._time = max(self._time, _number(time))
+        if not told:
+            return
         self._unpruned += 1
         if self._unpruned >= self._prune_every and (self._pruning is None or self._pruning.done()):
             self._unpruned = 0

@@ -31,7 +31,7 @@ TEXT = "_json"
 MARK = "_layout"
 """The field that tells by which layout the other fields were made."""
 REQUIRED = "_required"
-"""The counter that a `Require` raises, so that of two transactions one of which reads what the other writes one fails."""
+"""The counter that a `Require` raises: of two transactions that each read what the other writes, one then fails."""
 
 _RESERVED = {"_id", TEXT, MARK, REQUIRED}
 _SMALL = 2**63
@@ -210,7 +210,9 @@ def _field(collection: Collection, column: Column) -> Field:
 def _keep_apart(collection: Collection, columns: Mapping[str, Field]) -> None:
     for path in columns:
         if any(other.startswith(f"{path}.") for other in columns):
-            raise PulpoError("PULPO102", f"{collection.name}: {path} is a value and holds others, MongoDB keeps only one")
+            raise PulpoError(
+                "PULPO102", f"{collection.name}: {path} is a value and holds others, MongoDB keeps only one"
+            )
 
 
 def _indexed(column: Field | None, collection: Collection, name: str) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from json.decoder import scanstring
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pulpo.spec import Json
 
-_scan = json.JSONDecoder().scan_once
+# What the standard decoder itself calls for every value and for every string; both say where it ends.
+_scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+_string: Callable[[str, int], tuple[str, int]] = json.decoder.scanstring  # type: ignore[attr-defined]
 _space = re.compile(r"[ \t\n\r]*").match
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
@@ -31,7 +32,7 @@ class Members:
         self._places: dict[str, tuple[int, int]] = {}
         at = _skip(text, text.index("{") + 1)
         while text[at] != "}":
-            name, at = scanstring(text, at + 1)
+            name, at = _string(text, at + 1)
             begin = _skip(text, _skip(text, at) + 1)
             self.document[name], end = _scan(text, begin)
             self._places[name] = begin, end
