@@ -169,6 +169,25 @@ def test_a_database_at_work_is_left_alone(desk: Path, pulpo: Pulpo, tmp_path: Pa
     assert count(file) == 1
 
 
+def test_the_way_to_mongodb_and_back(desk: Path, pulpo: Pulpo, tmp_path: Path, mongodb_url: Callable[[], str]) -> None:
+    """Status, copies, a backup of one restored into the other, a migration: the same sums all the way."""
+    put(desk / ".pulpo" / "data.db", *(ticket(n, assignee="é" * n) for n in range(300)))
+    there, again = mongodb_url(), mongodb_url()
+    assert "is not there yet" in pulpo("db", "status", "--url", there).out
+    first = json.loads(pulpo("db", "copy", "--to", "env:THERE", "--json", env={"THERE": there}).out)
+    listed = json.loads(pulpo("db", "status", "--json", env={"PULPO_DATABASE_URL": there}).out)
+    assert (listed["collections"]["tickets"], listed["changes"], listed["in_use_by"]) == (300, [], [])
+    assert pulpo("db", "migrate", "--check", env={"PULPO_DATABASE_URL": there}).code == 0
+    back = pulpo("db", "copy", "--from", there, "--to", url(tmp_path / "back.db"), "--json")
+    saved = pulpo("db", "backup", str(tmp_path / "b"), "--url", there, "--json")
+    restored = pulpo("db", "restore", str(tmp_path / "b"), "--url", again, "--json")
+    sums = [json.loads(done.out)["sums"]["tickets"] for done in (back, saved, restored)]
+    assert sums == [first["sums"]["tickets"]] * 3
+    assert sums[0]["count"] == 300
+    shell = pulpo("db", "shell", "--url", there)
+    assert (shell.code, shell.err.split()[0]) == (2, "PULPO804")
+
+
 def test_a_killed_copy_goes_on(desk: Path, pulpo: Pulpo, tmp_path: Path) -> None:
     """SIGKILL half-way: the project does not start on the half; the same command completes it."""
     there = tmp_path / "two.db"

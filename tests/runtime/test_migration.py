@@ -31,9 +31,9 @@ class Size(StrEnum):
 class Shop:
     """A database, and the application as its models are at some time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str) -> None:
         self.folder = folder
-        self.url = f"sqlite:///{folder}/shop.db"
+        self.url = url
 
     def application(self, *models: type[Model]) -> Application:
         settings = Settings(database=DatabaseSettings(url=self.url))  # type: ignore[arg-type]
@@ -86,9 +86,10 @@ class Shop:
         return {id: json.loads(text) for id, text in (await self.texts(collection)).items()}
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    return Shop(tmp_path)
+@pytest.fixture(params=["sqlite", "mongodb"])
+def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Shop:
+    url = f"sqlite:///{tmp_path}/shop.db" if request.param == "sqlite" else request.getfixturevalue("mongodb_url")()
+    return Shop(tmp_path, url)
 
 
 def text(id: str, version: int = 1, **fields: Any) -> str:

@@ -20,7 +20,7 @@ from pulpo.store.mongo_errors import DUPLICATE
 from pulpo.store.mongo_events import EVENTS, PULPO, SINCE
 from pulpo.store.mongo_table import MARK, TEXT, Field, Table
 from pulpo.store.port import ColumnKind
-from pulpo.store.renames import BothNamesError, with_new_name
+from pulpo.store.renames import BothNamesError, old_path, with_new_name
 from pulpo.store.splice import Members
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ async def make_ours(db: Database) -> None:
     if there is None:
         names = {name for name in await db.list_collection_names() if not name.startswith("system.")}
         if not names <= {PULPO, EVENTS}:
-            raise _not_ours(db, "it holds other collections")
+            raise not_ours(db, "it holds other collections")
         await _create(db, PULPO, {})
         await _create(db, EVENTS, {})
         reply = await db.command("ping")
@@ -63,7 +63,7 @@ async def make_ours(db: Database) -> None:
         await db[PULPO].update_one(SINCE, {"$setOnInsert": {"since": since}}, upsert=True)
         await db[PULPO].update_one({"_id": "format"}, {"$setOnInsert": {"format": FORMAT}}, upsert=True)
     elif there["format"] > FORMAT:
-        raise _not_ours(db, "a newer Pulpo wrote it", hint="upgrade pulpo-core")
+        raise not_ours(db, "a newer Pulpo wrote it", hint="upgrade pulpo-core")
 
 
 async def bring_up_to_date(db: Database, tables: Mapping[str, Table]) -> None:
@@ -157,9 +157,8 @@ async def _not_unique(db: Database, table: Table, name: str) -> PulpoError:
 async def _check_renames(db: Database, table: Table) -> None:
     """Refuse renames that would overwrite, before anything is changed."""
     for path, old in table.renamed.items():
-        parent, _, _ = path.rpartition(".")
         short = old.rpartition(".")[2]
-        if (f"{parent}.{short}" if parent else short) in table.columns:
+        if old_path(path, old) in table.columns:
             raise PulpoError(
                 "PULPO508",
                 f"{table.name}: {path} was {short}, but a field {short} is declared still",
@@ -208,10 +207,9 @@ def _renamed(table: Table, text: str) -> str | None:
     """A text with its fields under their new names, or None where it has none of the old ones."""
     found: str | None = None
     for path, old in table.renamed.items():
-        parent, _, new = path.rpartition(".")
-        short = old.rpartition(".")[2]
+        new, short = path.rpartition(".")[2], old.rpartition(".")[2]
         try:
-            changed = with_new_name(found or text, f"{parent}.{short}" if parent else short, new)
+            changed = with_new_name(found or text, old_path(path, old), new)
         except BothNamesError:
             raise PulpoError("PULPO508", f"{table.name}: there are documents with both {short} and {new}") from None
         found = changed or found
@@ -244,6 +242,7 @@ def _typed(column: Field) -> dict[str, Any]:
     return {"bsonType": "array", "items": {"bsonType": [*([kind] if isinstance(kind, str) else kind), "null"]}}
 
 
-def _not_ours(db: Database, why: str, *, hint: str | None = None) -> PulpoError:
+def not_ours(db: Database, why: str, *, hint: str | None = None) -> PulpoError:
+    """What to raise for another program's database."""
     hint = hint or "name another database in database.url; this one was left as it is"
     return PulpoError("PULPO506", f"the database {db.name} is not a Pulpo database: {why}", hint=hint)

@@ -165,7 +165,8 @@ def table_of(collection: Collection) -> Table:
     for column in collection.columns:
         if column.renamed_from and column.renamed_from != column.path:
             renamed[column.path] = column.renamed_from
-        if column.path not in columns:
+        whole_part = column.kind == "json" and column.renamed_from is not None  # whose own fields are columns
+        if column.path not in columns and not whole_part:
             columns[column.path] = _field(collection, column)
     _keep_apart(collection, columns)
     indexes: dict[str, IndexKeys] = {}

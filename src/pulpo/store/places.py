@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pulpo.errors import PulpoError
 from pulpo.store.connect import connect
 from pulpo.store.sqlite import SqliteStore
 from pulpo.store.sqlite_upkeep import SqliteLoader, SqliteSnapshot
@@ -13,12 +12,22 @@ from pulpo.store.upkeep import Loader, Snapshot
 
 def snapshot(url: str, root: Path) -> Snapshot:
     """A snapshot of the database at an address, not opened yet. Raises PulpoError PULPO105 as `connect`."""
-    return SqliteSnapshot(sqlite_file(url, root) or _unknown())
+    file = sqlite_file(url, root)
+    if file is not None:
+        return SqliteSnapshot(file)
+    from pulpo.store.mongo_upkeep import MongoSnapshot  # noqa: PLC0415 - the driver is an extra
+
+    return MongoSnapshot(url)
 
 
 def loader(url: str, root: Path) -> Loader:
     """What fills the database at an address, not opened yet. Raises PulpoError PULPO105 as `connect`."""
-    return SqliteLoader(sqlite_file(url, root) or _unknown())
+    file = sqlite_file(url, root)
+    if file is not None:
+        return SqliteLoader(file)
+    from pulpo.store.mongo_upkeep import MongoLoader  # noqa: PLC0415 - the driver is an extra
+
+    return MongoLoader(url)
 
 
 def sqlite_file(url: str, root: Path) -> Path | None:
@@ -35,7 +44,3 @@ def shown(url: str, root: Path) -> str:
     scheme, _, rest = url.partition("://")
     hosts, _, name = rest.partition("?")[0].rpartition("@")[2].partition("/")
     return f"{scheme}://{hosts}/{name}"
-
-
-def _unknown() -> Path:
-    raise PulpoError("PULPO105", "the address names no kind of database that this can be done with")

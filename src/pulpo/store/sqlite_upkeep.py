@@ -69,9 +69,9 @@ class SqliteSnapshot:
             await asyncio.to_thread(db.close)
 
     async def facts(self) -> Facts:
-        """Size, the log included, and events kept."""
+        """Size, the log included, and commits whose events are kept."""
         size = sum(file.stat().st_size for file in (self.path, Path(f"{self.path}-wal")) if file.exists())
-        events = await self._read(lambda db: db.execute("SELECT ifnull(sum(count),0) FROM _events").get)
+        events = await self._read(lambda db: db.execute("SELECT count(*) FROM _events").get)
         return Facts(size, int(events))
 
     async def counts(self) -> Mapping[str, int]:
@@ -159,12 +159,11 @@ class SqliteLoader:
     async def load(self, collection: str, records: tuple[Record, ...]) -> None:
         """Write documents as they are."""
         table = self._tables[collection]
-        sql = (
-            f"INSERT INTO {table.sql}(id,version,doc) VALUES(?,?,?)"
-            " ON CONFLICT(id) DO UPDATE SET version=excluded.version,doc=excluded.doc"
-        )
+        sql = f"INSERT INTO {table.sql}(id,version,doc) VALUES(?,?,?)"
 
         def write(db: apsw.Connection) -> None:
+            ids = json.dumps([record.id for record in records])
+            db.execute(f"DELETE FROM {table.sql} WHERE id IN (SELECT value FROM json_each(?))", (ids,))
             for index, record in enumerate(records):
                 try:
                     db.execute(sql, (record.id, record.version, record.json))

@@ -32,7 +32,10 @@ Effect: TypeAlias = Literal["additive", "rename", "loss"]
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a database says of itself: its size on disk in bytes, and how many events it keeps."""
+    """What a database says of itself: its size on disk in bytes, and of how many commits it keeps events.
+
+    Commits that were written together may count as one.
+    """
 
     size: int
     events: int
@@ -71,7 +74,7 @@ class Snapshot(Protocol):
         """Let go of it."""
 
     async def facts(self) -> Facts:
-        """Size and events kept."""
+        """Size and commits whose events are kept."""
 
     async def counts(self) -> Mapping[str, int]:
         """Each collection that is there, declared or not, Pulpo's own too, and how many documents it has."""
@@ -96,7 +99,8 @@ class Snapshot(Protocol):
 
         Additive: a collection, a column or an index that is new, an index that is gone, a column of another kind.
         A rename for each `renamed_from` that has not been carried out. Loss: a column that is gone and was not
-        renamed, and a collection that is not among these and has documents, unless its name begins with `_`.
+        renamed, and a collection that is not among these and has documents, unless its name begins with `_`. What is
+        no column in this store (SQLite has none for what is inside of lists and parts) makes no difference.
         """
 
 
@@ -115,7 +119,8 @@ class Loader(Protocol):
     async def load(self, collection: str, records: tuple[Record, ...]) -> None:
         """Write documents as they are, each at its own version: text, id and version as given, no events.
 
-        What has the same id is replaced. All of them durably, or none. Columns and indexes hold for them as for
+        What has the same id is replaced: all of that is gone before the first is written, so that two documents of one
+        call may exchange a unique value. All of them durably, or none. Columns and indexes hold for them as for
         documents that `commit` wrote.
 
         Raises:

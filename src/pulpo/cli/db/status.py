@@ -58,7 +58,7 @@ def _shown(found: dict[str, Any]) -> str:
     lines = [
         f"database  {found['url']} ({size(found['size'])})",
         f"in use    {', '.join(found['in_use_by']) or 'by nobody'}",
-        f"events    {found['events']:,} kept",
+        f"events    those of {found['events']:,} commits are kept",
         f"runs      {', '.join(f'{count:,} {state}' for state, count in found['runs'].items()) or 'none'}",
     ]
     if found["filled_in_part_from"]:
