@@ -73,6 +73,12 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "PULPO508": Code("A change of schema would lose data", 500),
         "PULPO509": Code("The event cursor has expired", 410),
         "PULPO510": Code("A document refers to one that is not there", 422),
+        "PULPO511": Code("The MongoDB server is no replica set", 500),
+        "PULPO515": Code("The database holds other documents", 409),
+        "PULPO516": Code("The database was filled in part", 409),
+        "PULPO517": Code("A copy is not the same as its source", 500),
+        "PULPO518": Code("A backup cannot be written or read", 422),
+        "PULPO519": Code("The database is in use", 409),
         # 6xx HTTP
         "PULPO601": Code("The body is not valid JSON", 400),
         "PULPO602": Code("Fields are missing or invalid", 422),

@@ -22,6 +22,7 @@ from pulpo.settings import Settings
 from pulpo.spec import AppSpec, FlowPlan, Json, OperationSpec
 from pulpo.store.connect import connect
 from pulpo.store.port import Store
+from pulpo.store.upkeep import MARKER, TRANSFERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,19 @@ class Application:
         faults.arm_from_environment()
         telemetry.begin(self.settings)
         await self.store.open(collections(self.spec))
+        await self._refuse_half_a_copy()
         self._engine = Engine(self)
         await self._engine.start(execute=execute)
+
+    async def _refuse_half_a_copy(self) -> None:
+        record = await self.store.get(TRANSFERS, MARKER)
+        if record is not None and pydantic_core.from_json(record.json)["state"] != "complete":
+            await self.store.close()
+            raise PulpoError(
+                "PULPO516",
+                "the database was filled in part only: `pulpo db copy` or `pulpo db restore` did not come to its end",
+                hint="run it again: it goes on where it was",
+            )
 
     async def stop(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - what callers expect
         """Stop the engine, giving steps that run `timeout` seconds to end, and close the store."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pulpo.spec import AppSpec, FieldSpec, ModelSpec
 from pulpo.store.port import Collection, Column, ColumnKind, Index
+from pulpo.store.upkeep import LEASES, TRANSFERS
 
 _KINDS: dict[str, ColumnKind] = {
     "string": "text",
@@ -21,7 +22,7 @@ _KINDS: dict[str, ColumnKind] = {
 
 RUNS = "_runs"
 STEPS = "_steps"
-WORKERS = "_workers"
+WORKERS = LEASES
 KEYS = "_keys"
 PLANS = "_plans"
 
@@ -50,6 +51,7 @@ JOURNAL: tuple[Collection, ...] = (
     Collection(WORKERS),
     Collection(KEYS, columns=(Column("expires_at", "text"),), indexes=(Index(("expires_at",)),)),
     Collection(PLANS),
+    Collection(TRANSFERS),
 )
 
 
@@ -81,6 +83,8 @@ def _columns(fields: tuple[FieldSpec, ...], prefix: str, *, many: bool) -> Itera
     for spec in fields:
         path = prefix + spec.name
         inner, lists = (spec.item, True) if spec.kind == "list" and spec.item is not None else (spec, many)
+        if spec.renamed_from and inner.kind not in _KINDS:
+            yield Column(path, "json", many=lists, renamed_from=spec.renamed_from)  # a whole part has another name
         if inner.kind == "embedded":
             yield from _columns(inner.fields, path + ".", many=lists)
         elif inner.kind in _KINDS:

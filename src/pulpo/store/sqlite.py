@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -55,27 +55,12 @@ class SqliteStore:
         """Connect and make tables, columns and indexes what is declared. See the port."""
         self._tables = {collection.name: table_of(collection) for collection in collections}
         self._statements.cache_clear()
-        db = await asyncio.to_thread(self._prepare)
+        db = await asyncio.to_thread(prepare, self.path, self._tables, self._patience, self._max_pages)
         reader = Reader(self.path)
         feed = EventFeed(reader)
         writer = Writer(db, self._tables, keep_events=self._keep_events, told=feed.wake, patience=self._patience)
         self._parts = reader, writer, feed
         self._reader, self._writer, self._feed = self._parts
-
-    def _prepare(self) -> apsw.Connection:
-        make_ours(self.path)
-        try:
-            db = connect(self.path, cache_kib=16_384)
-            try:
-                if self._max_pages is not None:
-                    db.pragma("max_page_count", self._max_pages)
-                patiently(lambda: bring_up_to_date(db, self._tables), self._patience)
-            except BaseException:
-                db.close()
-                raise
-        except apsw.Error as error:
-            raise PulpoError("PULPO507", f"the database {self.path} cannot be prepared: {error}") from error
-        return db
 
     async def close(self) -> None:
         """Commit what is queued, end followers, let go of the file. Closing twice does nothing."""
@@ -153,6 +138,27 @@ class SqliteStore:
     def follow(self, after: str | None) -> AsyncIterator[Event]:
         """Events after a cursor as they are committed; ends when the store is closed."""
         return self._feed.follow(after)
+
+
+def prepare(path: Path, tables: Mapping[str, Table], patience: float, max_pages: int | None = None) -> apsw.Connection:
+    """A connection that writes to a database whose tables are what they should be.
+
+    Raises:
+        PulpoError: PULPO506, PULPO507, PULPO508; see `Store.open`.
+    """
+    make_ours(path)
+    try:
+        db = connect(path, cache_kib=16_384)
+        try:
+            if max_pages is not None:
+                db.pragma("max_page_count", max_pages)
+            patiently(lambda: bring_up_to_date(db, tables), patience)
+        except BaseException:
+            db.close()
+            raise
+    except apsw.Error as error:
+        raise PulpoError("PULPO507", f"the database {path} cannot be prepared: {error}") from error
+    return db
 
 
 def _rows(db: apsw.Connection, wanted: Statements, query: Query) -> tuple[list[Any], str | None]:

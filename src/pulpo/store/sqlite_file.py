@@ -50,7 +50,7 @@ def make_ours(path: Path) -> None:
         if path.is_dir():
             raise _not_ours(path, "it is a folder")
         if path.exists() and path.stat().st_size:
-            _inspect(path)
+            inspect(path)
         db = apsw.Connection(str(path))
         try:
             patiently(lambda: _claim(db, path))
@@ -110,7 +110,7 @@ def patiently(work: Callable[[], object], patience: float = PATIENCE) -> None:
             return
 
 
-def _inspect(path: Path) -> None:
+def inspect(path: Path) -> None:
     """Refuse what is not ours without writing a byte.
 
     SQLite itself looks into the file: closing a descriptor of our own would drop the locks that other connections of

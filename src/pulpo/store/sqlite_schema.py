@@ -15,6 +15,8 @@ import apsw
 from pulpo.errors import PulpoError
 from pulpo.spec import Json
 from pulpo.store.port import Collection, Column, ColumnKind, Index
+from pulpo.store.renames import BothNamesError, old_path, with_new_name
+from pulpo.store.upkeep import Change
 
 
 def quoted(name: str) -> str:
@@ -201,6 +203,55 @@ def _outdated(db: apsw.Connection, tables: Mapping[str, Table]) -> list[tuple[Ta
     return [(table, kept.get(name)) for name, table in tables.items() if kept.get(name) != asdict(table.layout)]
 
 
+def changes(db: apsw.Connection, tables: Mapping[str, Table]) -> list[Change]:
+    """What `bring_up_to_date` would change, and what it would leave behind; see `Snapshot.pending`."""
+    found: list[Change] = []
+    for table, had in _outdated(db, tables):
+        if had is None:
+            found.append(Change("additive", table.name, "new collection"))
+        else:
+            found += _differences(table, had)
+    names: list[Any] = db.execute("SELECT name FROM _collections ORDER BY name").fetchall()
+    for (name,) in names:
+        if name not in tables and not name.startswith("_"):
+            count = db.execute(f"SELECT count(*) FROM {quoted(name)}").get
+            if count:
+                found.append(Change("loss", name, f"collection that no model declares, {count} documents"))
+    return found
+
+
+def _differences(table: Table, had: Json) -> list[Change]:
+    layout, name = table.layout, table.name
+    found = [
+        Change("rename", name, f"field {path}, renamed from {old}", path, old)
+        for path, old in layout.renamed.items()
+        if had["renamed"].get(path) != old
+    ]
+    gone = set(map(old_path, layout.renamed, layout.renamed.values()))
+    for column in sorted(_fields(layout.virtual) | _fields(had["virtual"])):
+        before, after = had["virtual"].get(column), layout.virtual.get(column)
+        minor = had["virtual"].get(f"{column}_minor"), layout.virtual.get(f"{column}_minor")
+        if before is None:
+            found.append(Change("additive", name, f"new column {column}"))
+        elif after is None:
+            if column not in gone:
+                found.append(Change("loss", name, f"field {column} that the model does not declare"))
+        elif minor[0] != minor[1]:
+            found.append(Change("additive", name, f"column {column} of another kind"))
+    for index in sorted({*layout.indexes, *had["indexes"]}):
+        shown = index.partition("/")[2].replace("+", ", ").replace("!", " (unique)")
+        if index not in had["indexes"]:
+            found.append(Change("additive", name, f"new index {shown}"))
+        elif index not in layout.indexes:
+            found.append(Change("additive", name, f"index {shown} is not needed any more"))
+    return found
+
+
+def _fields(virtual: Mapping[str, str]) -> set[str]:
+    """The columns that stand for fields: not those that hold an amount in minor units besides."""
+    return {name for name in virtual if not (name.endswith("_minor") and name.removesuffix("_minor") in virtual)}
+
+
 def _change(db: apsw.Connection, table: Table, had: Json) -> None:
     layout = table.layout
     if had is None:
@@ -251,9 +302,9 @@ def _create_index(db: apsw.Connection, table: Table, name: str, sql: str) -> Non
 
 
 def _rename(db: apsw.Connection, table: Table, path: str, old: str) -> None:
-    parent, _, new = path.rpartition(".")
+    new, before = path.rpartition(".")[2], old_path(path, old)
     old = old.rpartition(".")[2]
-    if (f"{parent}.{old}" if parent else old) in table.columns:
+    if before in table.columns:
         raise PulpoError(
             "PULPO508",
             f"{table.name}: {path} was {old}, but a field {old} is declared still",
@@ -263,32 +314,12 @@ def _rename(db: apsw.Connection, table: Table, path: str, old: str) -> None:
         db.execute(
             f"UPDATE {table.sql} SET version=version+1, "
             "doc=json_set(pulpo_renamed(doc,?1,?2),'$.version',version+1) WHERE pulpo_renamed(doc,?1,?2) IS NOT NULL",
-            (f"{parent}.{old}" if parent else old, new),
+            (before, new),
         )
-    except _BothNamesError:
+    except BothNamesError:
         raise PulpoError("PULPO508", f"{table.name}: there are documents with both {old} and {new}") from None
 
 
-class _BothNamesError(Exception):
-    """An object has a renamed field under its old name and under its new one."""
-
-
 def _with_new_name(*given: Any) -> str | None:
-    """Text, path, new name -> the document's text with that field called anew, or None where it has no such field."""
     text, path, new = given
-    *parents, old = path.split(".")
-    if json.dumps(old) not in text:
-        return None
-    document = json.loads(text)
-    objects = [document]
-    for name in parents:
-        below = [entry[name] for entry in objects if isinstance(entry, dict) and name in entry]
-        objects = [part for entry in below for part in (entry if isinstance(entry, list) else [entry])]
-    found = [entry for entry in objects if isinstance(entry, dict) and old in entry]
-    if any(new in entry for entry in found):
-        raise _BothNamesError
-    for entry in found:
-        items = [(new if name == old else name, value) for name, value in entry.items()]
-        entry.clear()
-        entry.update(items)
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")) if found else None
+    return with_new_name(text, path, new)

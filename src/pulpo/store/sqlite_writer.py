@@ -158,7 +158,7 @@ class Writer:
             self._run_group()
             return
         for _ in range(waiting):
-            _settle(self._queue.popleft(), self._problem(failure))
+            _settle(self._queue.popleft(), problem(self.db, failure))
         self._next()
 
     def _take(self) -> list[_Entry]:
@@ -235,7 +235,7 @@ class Writer:
     def _committed(self, failure: BaseException | None) -> None:
         group, self._group = self._group, []
         if failure is not None:
-            problem = self._problem(failure)
+            raised = problem(self.db, failure)
             if self.db.in_transaction:
                 self.db.execute("ROLLBACK")
             if len(group) > 1:
@@ -244,7 +244,7 @@ class Writer:
                     entry.alone, entry.error = True, None
                     self._queue.appendleft(entry)
             else:
-                _settle(group[0], problem)
+                _settle(group[0], raised)
         else:
             told = False
             for entry in group:
@@ -262,18 +262,18 @@ class Writer:
             self._running = False
             self._idle.set()
 
-    def _problem(self, failure: BaseException) -> BaseException:
-        if isinstance(failure, apsw.FullError) or (
-            isinstance(failure, apsw.IOError) and self.db.system_errno in _NO_ROOM
-        ):
-            return NoRoom(
-                "PULPO505",
-                "there is no room left to write; nothing of this was kept",
-                hint="free space on the disk; no restart is needed",
-            )
-        if isinstance(failure, apsw.Error):
-            return PulpoError("PULPO507", f"the database could not be written: {failure}")
-        return failure
+
+def problem(db: apsw.Connection, failure: BaseException) -> BaseException:
+    """What to raise for what went wrong while a transaction was written."""
+    if isinstance(failure, apsw.FullError) or (isinstance(failure, apsw.IOError) and db.system_errno in _NO_ROOM):
+        return NoRoom(
+            "PULPO505",
+            "there is no room left to write; nothing of this was kept",
+            hint="free space on the disk; no restart is needed",
+        )
+    if isinstance(failure, apsw.Error):
+        return PulpoError("PULPO507", f"the database could not be written: {failure}")
+    return failure
 
 
 def _settle(entry: _Entry, error: BaseException | None) -> None:

@@ -20,12 +20,13 @@ from pulpo.testing.conformance.data import COLLECTIONS, Opener
 from pulpo.testing.conformance.events import Events
 from pulpo.testing.conformance.processes import Processes
 from pulpo.testing.conformance.queries import Queries
+from pulpo.testing.conformance.upkeep import Upkeep
 
 __all__ = ["StoreConformance"]
 
 
 @pytest.mark.asyncio
-class StoreConformance(Commits, Changes, Queries, Aggregates, Events, Processes):
+class StoreConformance(Commits, Changes, Queries, Aggregates, Events, Processes, Upkeep):
     """Subclass it in an adapter's tests, as `TestMyStore`."""
 
     @pytest_asyncio.fixture

@@ -107,7 +107,14 @@ SORTS = st.lists(st.tuples(st.sampled_from(SORTABLE), st.booleans()), max_size=3
 )
 
 thorough = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=150,
+    deadline=None,
+    # one suite for several adapters: each runs the same tests as another class
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.differing_executors,
+    ],
 )
 
 

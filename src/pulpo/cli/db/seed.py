@@ -1,4 +1,4 @@
-"""`pulpo db`: the project's database."""
+"""`pulpo db seed`: load the project's sample data."""
 
 from __future__ import annotations
 
@@ -11,18 +11,9 @@ import typer
 from pulpo.cli.options import AsJson, Local, project_root
 from pulpo.runtime import target
 
-app = typer.Typer(
-    help="Work with the project's database.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
-)
 SEED = "seed.py"
 
 
-@app.callback()
-def _db() -> None:
-    """Work with the project's database."""
-
-
-@app.command()
 def seed(*, as_json: AsJson = False, local: Local = True) -> None:  # noqa: ARG001 - it is never done elsewhere
     """Load the project's sample data, which the function `seed` in seed.py writes; it may be run again."""
     seed_project(project_root())

@@ -1,0 +1,189 @@
+"""A group of batches as one transaction: read, plan, send, commit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pymongo.errors import WriteError
+
+from pulpo.errors import PulpoError
+from pulpo.store.mongo_errors import DUPLICATE
+from pulpo.store.mongo_plan import Held, Key, Plan, Prepared, Stage, changes, removal, stored, to_read
+from pulpo.store.mongo_session import Transactions
+from pulpo.store.mongo_table import TEXT, Table
+from pulpo.store.port import DuplicateId, UniqueTaken, WriteFailed
+
+if TYPE_CHECKING:
+    from pymongo.asynchronous.client_session import AsyncClientSession
+    from pymongo.asynchronous.database import AsyncDatabase
+
+    from pulpo.store.mongo_events import EventLog
+
+COMMAND = 1_000  # statements of a command
+CHARACTERS = 4_000_000  # of documents in a command, whose 48 MB hold the text, its fields and UTF-8
+
+
+class Entry:
+    """A queued batch, its future and, once it was planned, what came of it. `alone`: it shares no transaction."""
+
+    __slots__ = ("alone", "error", "events", "future", "versions", "writes")
+
+    def __init__(
+        self, writes: tuple[Prepared, ...], events: str | None, future: asyncio.Future[tuple[int, ...]]
+    ) -> None:
+        self.writes = writes
+        self.events = events
+        self.future = future
+        self.alone = False
+        self.versions: tuple[int, ...] = ()
+        self.error: Exception | None = None
+
+
+class AssumedError(Exception):
+    """A document that was not read is not as its write assumes."""
+
+
+class TakenError(Exception):
+    """A unique value is taken: the batch's place in the group, the stage, and what the server says."""
+
+    def __init__(self, owner: int, stage: int, said: Mapping[str, Any]) -> None:
+        super().__init__(owner, stage)
+        self.owner = owner
+        self.stage = stage
+        self.said = said
+
+
+class Groups:
+    """Applies groups to a database."""
+
+    def __init__(
+        self,
+        database: AsyncDatabase[dict[str, Any]],
+        tables: Mapping[str, Table],
+        log: EventLog,
+        transactions: Transactions,
+    ) -> None:
+        self._db = database
+        self._tables = tables
+        self._log = log
+        self._transactions = transactions
+
+    async def apply(self, group: list[Entry], *, everything: bool) -> None:
+        """One transaction with what of the group holds. Where it returns, every entry has its versions or its error.
+
+        Raises:
+            AssumedError: Something is not as assumed, where not `everything` is read first.
+            TakenError: A unique value is taken.
+            PyMongoError, UnknownOutcomeError: As of `Transactions.commit`.
+        """
+        session = await self._transactions.begin()
+        try:
+            known = await self._read(session, group, everything=everything)
+            stages = self._planned(group, known, everything=everything)
+            for number, stage in enumerate(stages):
+                await self._send(session, stage, number)
+            events = [entry.events for entry in group if entry.error is None and entry.events is not None]
+            if events:
+                await self._log.insert(session, events)
+            if not stages and not events:
+                await self._transactions.drop()
+                return
+            self._log.noticed(await self._transactions.commit(), told=bool(events))
+        except BaseException:
+            await self._transactions.close()
+            raise
+
+    async def _read(self, session: AsyncClientSession, group: list[Entry], *, everything: bool) -> dict[Key, Held]:
+        known: dict[Key, Held] = {}
+        for name, ids in to_read((entry.writes for entry in group), everything=everything).items():
+            for id in ids:
+                known[name, id] = Held(False)
+            command: dict[str, Any] = {
+                "find": name,
+                "filter": {"_id": {"$in": ids}},
+                "projection": {"version": 1, TEXT: 1},
+                "batchSize": len(ids) + 1,
+            }
+            reply = await self._db.command(command, session=session)
+            found, cursor = reply["cursor"]["firstBatch"], reply["cursor"]["id"]
+            while cursor:  # more than one reply holds
+                reply = await self._db.command({"getMore": cursor, "collection": name}, session=session)
+                found += reply["cursor"]["nextBatch"]
+                cursor = reply["cursor"]["id"]
+            for document in found:
+                known[name, document["_id"]] = Held(True, document["version"], document[TEXT])
+        return known
+
+    def _planned(self, group: list[Entry], known: Mapping[Key, Held], *, everything: bool) -> list[Stage]:
+        plan = Plan(known)
+        for place, entry in enumerate(group):
+            entry.error = None
+            try:
+                entry.versions = plan.apply(entry.writes, place, singly=entry.alone)
+            except WriteFailed as error:
+                # The first reason counts: one before it may be among what was not read.
+                if not everything and any(write.key not in known for write in entry.writes[: error.index]):
+                    raise AssumedError from error
+                entry.error = error
+            except Exception as error:  # noqa: BLE001 - it is raised where it is awaited
+                entry.error = error
+        plan.flush()
+        return plan.stages
+
+    async def _send(self, session: AsyncClientSession, stage: Stage, number: int) -> None:
+        for name, pending in stage.inserts.items():
+            table = self._tables[name]
+            for part in _parts(pending):
+                documents = [stored(table, key, held) for key, held in part]
+                reply = await self._db.command({"insert": name, "documents": documents}, session=session)
+                _check(reply, part, number)
+        for name, pending in stage.updates.items():
+            table = self._tables[name]
+            for part in _parts(pending):
+                updates = [changes(table, key, held) for key, held in part]
+                reply = await self._db.command({"update": name, "updates": updates}, session=session)
+                _check(reply, part, number)
+        for name, pending in stage.deletes.items():
+            for part in _parts(pending):
+                deletes = [removal(key, held) for key, held in part]
+                reply = await self._db.command({"delete": name, "deletes": deletes}, session=session)
+                _check(reply, part, number)
+
+    def why(self, entry: Entry, taken: TakenError) -> Exception:
+        """Why a batch that went alone failed; each of its writes was a stage."""
+        write = entry.writes[taken.stage].write
+        pattern = tuple(taken.said.get("keyPattern", ()))
+        if pattern == ("_id",):
+            return DuplicateId("PULPO501", f"{write.collection} {write.id} exists", taken.stage)
+        fields = self._tables[write.collection].unique.get(pattern)
+        if fields is None:  # an index that somebody else made
+            return PulpoError("PULPO507", f"MongoDB refused {write.collection} {write.id}: {taken.said.get('errmsg')}")
+        detail = f"another document of {write.collection} has the same {' and '.join(fields)}"
+        return UniqueTaken(detail, taken.stage, fields)
+
+
+def _parts(pending: list[tuple[Key, Held]]) -> list[list[tuple[Key, Held]]]:
+    """What fits into a command each."""
+    parts: list[list[tuple[Key, Held]]] = [[]]
+    size = 0
+    for item in pending:
+        length = len(item[1].text or "")
+        if parts[-1] and (len(parts[-1]) == COMMAND or size + length > CHARACTERS):
+            parts.append([])
+            size = 0
+        parts[-1].append(item)
+        size += length
+    return parts
+
+
+def _check(reply: Mapping[str, Any], part: list[tuple[Key, Held]], stage: int) -> None:
+    """Raise what a reply says went wrong."""
+    for said in reply.get("writeErrors", ()):
+        held = part[said["index"]][1]
+        if said["code"] == DUPLICATE:
+            raise TakenError(held.owner, stage, said)
+        raise WriteError(said.get("errmsg", "refused"), said["code"], said)
+    if reply["n"] != len(part):
+        raise AssumedError

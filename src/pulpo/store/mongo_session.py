@@ -1,0 +1,99 @@
+"""The session that a process' transactions run in: begun, committed until the outcome is known, given up.
+
+A process that is killed leaves its transaction open on the server, which ends it a minute later and lets nobody write
+its documents until then. So who is kept from a document for longer than any transaction of Pulpo's takes ends those
+that lie about. One whose owner lives after all begins again: to it this is a conflict like any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from bson import Timestamp
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+if TYPE_CHECKING:
+    from pymongo.asynchronous.client_session import AsyncClientSession
+    from pymongo.asynchronous.database import AsyncDatabase
+
+ABANDONED = 5.0  # seconds that a transaction is open before it is taken for one that nobody comes back to
+MAJORITY = WriteConcern("majority", j=True)
+SNAPSHOT = ReadConcern("snapshot")
+
+
+class UnknownOutcomeError(Exception):
+    """Nobody could be asked what came of a commit."""
+
+
+class Transactions:
+    """One transaction after another."""
+
+    def __init__(self, database: AsyncDatabase[dict[str, Any]], *, app: str, patience: float) -> None:
+        self._db = database
+        self._app = app
+        self._patience = patience
+        self._session: AsyncClientSession | None = None
+        self._asked = 0.0
+
+    async def begin(self) -> AsyncClientSession:
+        """Begin one. It is to end with `commit` or `give_up`."""
+        if self._session is None:
+            self._session = self._db.client.start_session(causal_consistency=False)
+        await self._session.start_transaction(read_concern=SNAPSHOT, write_concern=MAJORITY)
+        return self._session
+
+    async def commit(self) -> Timestamp | None:
+        """Commit, on the disks of a majority. Returns the cluster's time.
+
+        Raises:
+            UnknownOutcomeError: Whether it is committed could not be learned within the patience.
+            PyMongoError: It is certainly not.
+        """
+        session = self._session
+        assert session is not None
+        deadline = time.monotonic() + self._patience
+        pause = 0.02
+        while True:
+            try:
+                await session.commit_transaction()
+            except PyMongoError as error:
+                if not error.has_error_label("UnknownTransactionCommitResult"):
+                    raise
+                if time.monotonic() >= deadline:
+                    raise UnknownOutcomeError from error
+                await asyncio.sleep(pause)
+                pause = min(0.5, pause * 2)
+            else:
+                return session.operation_time
+
+    async def drop(self) -> None:
+        """Leave a transaction that has nothing to make durable."""
+        if self._session is not None and self._session.in_transaction:
+            await self._session.abort_transaction()
+
+    async def close(self) -> None:
+        """Leave a transaction, if there is one, and the session: one that saw trouble is not used again."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.end_session()
+
+    async def end_abandoned(self) -> None:
+        """End the transactions of this user's that have been open for long and do nothing at the moment."""
+        now = time.monotonic()
+        if now - self._asked < ABANDONED / 2:
+            return
+        self._asked = now
+        wanted = {
+            "type": "idleSession",
+            "appName": self._app,
+            "transaction.timeOpenMicros": {"$gt": int(ABANDONED * 1_000_000)},
+        }
+        pipeline: list[dict[str, Any]] = [{"$currentOp": {"allUsers": False, "idleSessions": True}}, {"$match": wanted}]
+        admin = self._db.client.admin
+        found = await (await admin.aggregate(pipeline)).to_list()
+        if found:
+            await admin.command({"killSessions": [{"id": one["lsid"]["id"]} for one in found]})

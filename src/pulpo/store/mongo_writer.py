@@ -1,0 +1,199 @@
+"""The one writer of a process: what gathered while the last group was under way goes in one transaction.
+
+Nothing ever waits for company. A group is planned in memory (`mongo_plan`) and sent as one command per collection and
+kind, so that a transaction's three or four round trips are shared by all its batches.
+
+What can go wrong, and what then happens:
+
+* Another transaction is at one of the documents (a write conflict), or the primary is lost: the server has kept
+  nothing, the group begins again. After a few conflicts in a row with half its batches, so that its transaction is
+  shorter than those it loses against.
+* A document is not at the version assumed: the group begins again and reads everything it touches.
+* A unique value is taken: the batch in question goes alone, write by write, and those before and after it without it.
+  That is exact, so what is done together may fail for the wrong reason, but never succeed for one.
+* The outcome of a commit is unknown (the connection broke): the commit itself is sent again. It names the session's
+  transaction, whose outcome the replica set remembers, so it never applies twice and says at last what happened: it
+  is committed, or certainly not, and only then the group begins again. Where nobody can be asked for `patience`
+  seconds the callers hear that the outcome is unknown, and not that the batch failed. Whoever repeats such a batch is
+  safe by the versions and ids in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pydantic_core
+from pymongo.errors import PyMongoError
+
+from pulpo.errors import PulpoError
+from pulpo.store.mongo_errors import is_conflict, problem
+from pulpo.store.mongo_group import AssumedError, Entry, Groups, TakenError
+from pulpo.store.mongo_plan import prepare
+from pulpo.store.mongo_session import ABANDONED, Transactions, UnknownOutcomeError
+from pulpo.store.mongo_table import Table
+from pulpo.store.port import Batch
+
+if TYPE_CHECKING:
+    from pymongo.asynchronous.database import AsyncDatabase
+
+    from pulpo.store.mongo_events import EventLog
+
+PATIENCE = 30.0  # seconds that a primary, or the end of other transactions, is waited for
+GROUP = 256  # batches that share a transaction
+WRITES = 1_000  # after which no further batch joins
+TENACITY = 3  # conflicts before a group gets smaller
+
+
+class Writer:
+    """Commits batches in the order in which they were submitted.
+
+    Args:
+        database: Where; its client is closed by whoever made it.
+        tables: By collection.
+        log: Takes the events.
+        app: What processes of Pulpo call themselves to the server.
+        patience: Seconds until what cannot be done is given up.
+    """
+
+    def __init__(
+        self,
+        database: AsyncDatabase[dict[str, Any]],
+        tables: Mapping[str, Table],
+        log: EventLog,
+        *,
+        app: str,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._tables = tables
+        self._patience = patience
+        self._loop = asyncio.get_running_loop()
+        self._queue: deque[Entry] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+        self._transactions = Transactions(database, app=app, patience=patience)
+        self._groups = Groups(database, tables, log, self._transactions)
+
+    def submit(self, batch: Batch) -> asyncio.Future[tuple[int, ...]]:
+        """Queue a batch. It is applied even if nobody waits for the future any more."""
+        if self._closed:
+            raise PulpoError("PULPO507", "the store is closed")
+        writes = prepare(self._tables, batch)
+        events = pydantic_core.to_json(batch.events).decode()[1:-1] if batch.events else None
+        future: asyncio.Future[tuple[int, ...]] = self._loop.create_future()
+        self._queue.append(Entry(writes, events, future))
+        if self._task is None:
+            self._task = self._loop.create_task(self._work())
+        return future
+
+    async def close(self) -> None:
+        """Commit what is queued, then end."""
+        self._closed = True
+        if self._task is not None:
+            await self._task
+        await self._transactions.close()
+
+    async def _work(self) -> None:
+        while self._queue:
+            group = self._take()
+            try:
+                await self._commit(group)
+            except UnknownOutcomeError:
+                self._fail(group, _unknown(self._patience))
+            except Exception as error:  # noqa: BLE001 - told to the callers
+                if len(group) == 1:
+                    self._fail(group, problem(error) if isinstance(error, PyMongoError) else error)
+                else:
+                    # What cannot be done together may be done one by one.
+                    for entry in group:
+                        entry.alone = True
+                    self._put_back(group)
+            except BaseException as error:
+                self._fail(group, error)
+                raise
+            # Callbacks of those just told run first: what they write next joins the next group.
+            await asyncio.sleep(0)
+        self._task = None
+
+    def _fail(self, group: list[Entry], error: BaseException) -> None:
+        for entry in group:
+            _settle(entry, error)
+
+    def _take(self) -> list[Entry]:
+        queue = self._queue
+        group = [queue.popleft()]
+        writes = len(group[0].writes)
+        if not group[0].alone:
+            while queue and len(group) < GROUP and not queue[0].alone and writes < WRITES:
+                writes += len(queue[0].writes)
+                group.append(queue.popleft())
+        return group
+
+    def _put_back(self, entries: list[Entry]) -> None:
+        for entry in reversed(entries):
+            entry.error = None
+            self._queue.appendleft(entry)
+
+    async def _commit(self, group: list[Entry]) -> None:
+        """Bring a group to its end, or the part of it that can go on as it is; the rest is queued again."""
+        begun = time.monotonic()
+        everything = False
+        tries = 0
+        while True:
+            try:
+                await self._groups.apply(group, everything=everything)
+            except AssumedError:
+                if everything:
+                    raise PulpoError("PULPO507", "MongoDB answered in a way that does not fit together") from None
+                everything = True
+            except TakenError as taken:
+                if not group[0].alone:
+                    group[taken.owner].alone = True
+                    self._put_back(group)
+                    return
+                group[0].error = self._groups.why(group[0], taken)
+                break
+            except PyMongoError as error:
+                tries += 1
+                again = error.has_error_label("TransientTransactionError")
+                if not again or time.monotonic() - begun > self._patience:
+                    raise
+                await self._wait(group, error, tries, time.monotonic() - begun)
+            else:
+                break
+        for entry in group:
+            _settle(entry, entry.error)
+
+    async def _wait(self, group: list[Entry], error: PyMongoError, tries: int, waited: float) -> None:
+        """Let the reason pass why a group could not be applied."""
+        if not is_conflict(error):
+            await asyncio.sleep(min(0.5, 0.02 * 2**tries))
+            return
+        if waited > ABANDONED:
+            await self._transactions.end_abandoned()
+        if tries > TENACITY and len(group) > 1:
+            half = len(group) // 2
+            self._put_back(group[half:])
+            del group[half:]
+        await asyncio.sleep(random.uniform(0.0, min(0.02, 0.0005 * 1.6**tries)))  # noqa: S311 - spreads rivals
+
+
+def _unknown(patience: float) -> PulpoError:
+    return PulpoError(
+        "PULPO507",
+        f"MongoDB could not be reached for {patience:g} s while it committed: the outcome is unknown",
+        hint="look whether it was written before you repeat it",
+    )
+
+
+def _settle(entry: Entry, error: BaseException | None) -> None:
+    if entry.future.done():  # its caller was cancelled
+        return
+    if error is not None:
+        entry.future.set_exception(error)
+    else:
+        entry.future.set_result(entry.versions)
