@@ -50,6 +50,8 @@ def begin(settings: Settings, environ: Mapping[str, str] = os.environ) -> None:
     try:
         from pulpo.runtime import tracing  # noqa: PLC0415 - only where it is configured
 
+        if not wanted and not tracing.provided():
+            return  # somebody imported the SDK and set nothing up
         active = tracing.start(settings.project.name, wanted, environ)
     except (ImportError, ValueError) as error:
         missing = isinstance(error, ImportError)

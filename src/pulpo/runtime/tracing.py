@@ -52,10 +52,20 @@ def start(service: str, signals: tuple[str, ...], environ: Mapping[str, str]) ->
     if "TRACES" in signals and isinstance(tracers, trace.ProxyTracerProvider):
         tracers = _tracer_provider(service, environ)
         trace.set_tracer_provider(tracers)
-    if "METRICS" in signals and type(meters).__name__ == "_ProxyMeterProvider":
+    if "METRICS" in signals and _is_proxy(meters):
         meters = _meter_provider(service, environ)
         metrics.set_meter_provider(meters)
     return Tracing(tracers, meters)
+
+
+def provided() -> bool:
+    """Whether the application has set up a provider of its own."""
+    tracers, meters = trace.get_tracer_provider(), metrics.get_meter_provider()
+    return not isinstance(tracers, trace.ProxyTracerProvider) or not _is_proxy(meters)
+
+
+def _is_proxy(meters: metrics.MeterProvider) -> bool:
+    return type(meters).__name__ == "_ProxyMeterProvider"  # the API has no public name for it
 
 
 def _tracer_provider(service: str, environ: Mapping[str, str]) -> trace.TracerProvider:

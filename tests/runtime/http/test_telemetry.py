@@ -281,6 +281,59 @@ def test_nothing_is_imported_where_it_is_not_configured(shop: Path, tmp_path: Pa
     assert done.stdout.splitlines() == ["[]", "[]"]
 
 
+OWN = """
+import sys
+from pathlib import Path
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from pulpo.runtime import telemetry
+from pulpo.settings import Settings
+telemetry.begin(Settings())
+assert telemetry.active is None, "the SDK is imported, and nothing is set up"
+memory, provider = InMemorySpanExporter(), TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(memory))
+trace.set_tracer_provider(provider)
+
+from pulpo.runtime.http.serve import load_app
+from starlette.testclient import TestClient
+app = load_app(Path(sys.argv[1]))
+
+class Instrumented:
+    def __init__(self, app): self.app = app
+    async def __call__(self, scope, receive, send):
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        with trace.get_tracer("theirs").start_as_current_span("theirs", kind=trace.SpanKind.SERVER):
+            await self.app(scope, receive, send)
+
+with TestClient(app, base_url="http://localhost:8000", client=("127.0.0.1", 1)) as client:
+    assert client.get("/products").status_code == 200
+    assert client.get("/hello").status_code == 200
+    theirs = TestClient(Instrumented(app), base_url="http://localhost:8000", client=("127.0.0.1", 1))
+    theirs.portal = client.portal
+    assert theirs.post("/operations/shop/echo", json={"text": "x"}).status_code == 200
+for span in memory.get_finished_spans():
+    print(span.kind.name, span.name, "<-", span.parent and span.parent.span_id in
+          [other.context.span_id for other in memory.get_finished_spans() if other.name == "theirs"])
+"""
+
+
+def test_an_application_s_own_set_up_is_used(shop: Path, tmp_path: Path) -> None:
+    """Its provider gets Pulpo's spans; under a SERVER span of its own instrumentation there is no second one."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    environ["PULPO_DATABASE_URL"] = f"sqlite:///{tmp_path / 'data.db'}"
+    command = [sys.executable, "-c", OWN, str(shop)]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines() == [
+        "SERVER GET /products <- None",
+        "SERVER GET /hello <- None",
+        "INTERNAL step shop.echo <- True",
+        "SERVER theirs <- None",
+    ]
+
+
 @pytest.mark.parametrize(
     ("environ", "told"),
     [
