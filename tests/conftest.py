@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 import pytest
+
+from pulpo.services import mongod
 
 
 @pytest.fixture(autouse=True)
@@ -14,3 +19,34 @@ def _import_path() -> Iterator[None]:
     path = list(sys.path)
     yield
     sys.path[:] = path
+
+
+@pytest.fixture(scope="session")
+def mongodb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a MongoDB replica set: of `PULPO_TEST_MONGODB`, or of one started for these tests."""
+    if given := os.environ.get("PULPO_TEST_MONGODB"):
+        yield given
+        return
+    server = mongod.start(tmp_path_factory.mktemp("mongod"))
+    try:
+        mongod.initiate((server.port,))
+        yield mongod.address((server.port,), "test")
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def mongodb_url(mongodb: str) -> Iterator[Callable[[], str]]:
+    """Makes addresses of databases that are not there yet; what was made of them is dropped after the test."""
+    from pymongo import MongoClient
+
+    names: list[str] = []
+
+    def made() -> str:
+        names.append(f"test_{uuid.uuid4().hex[:16]}")
+        return urlsplit(mongodb)._replace(path=f"/{names[-1]}").geturl()
+
+    yield made
+    with MongoClient(mongodb) as client:
+        for name in names:
+            client.drop_database(name)

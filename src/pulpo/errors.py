@@ -73,6 +73,7 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "PULPO508": Code("A change of schema would lose data", 500),
         "PULPO509": Code("The event cursor has expired", 410),
         "PULPO510": Code("A document refers to one that is not there", 422),
+        "PULPO511": Code("The MongoDB server is no replica set", 500),
         # 6xx HTTP
         "PULPO601": Code("The body is not valid JSON", 400),
         "PULPO602": Code("Fields are missing or invalid", 422),

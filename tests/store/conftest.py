@@ -2,5 +2,5 @@
 
 import pytest
 
-for _part in ("changes", "commits", "events", "processes", "queries"):
+for _part in ("aggregates", "changes", "commits", "events", "processes", "queries"):
     pytest.register_assert_rewrite(f"pulpo.testing.conformance.{_part}")

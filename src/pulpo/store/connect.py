@@ -15,22 +15,20 @@ def connect(url: str, root: Path) -> Store:
 
     Args:
         url: `sqlite:///relative/path.db`, relative to `root`, or `sqlite:////absolute/path.db`; `?keep_events=1000`
-            says how many batches' events are kept.
+            says how many batches' events are kept. Or `mongodb://host/NAME?replicaSet=rs0`, as MongoDB has it.
         root: The project's folder.
 
     Raises:
-        PulpoError: PULPO105, the address names no store that this version has.
+        PulpoError: PULPO105, the address names no store that there is, or its driver is not installed.
     """
     scheme, separator, rest = url.partition("://")
     if scheme in ("mongodb", "mongodb+srv"):
-        raise PulpoError(
-            "PULPO105",
-            "the MongoDB adapter is not part of this version",
-            hint="set database.url to sqlite:///.pulpo/data.db",
-        )
+        return _mongo(url)
     if scheme != "sqlite" or not separator:
         raise PulpoError(  # the address itself may hold a password
-            "PULPO105", "database.url names no known kind of database", hint="it reads sqlite:///relative/path.db"
+            "PULPO105",
+            "database.url names no known kind of database",
+            hint="it reads sqlite:///relative/path.db or mongodb://host/NAME?replicaSet=rs0",
         )
     place, _, options = rest.partition("?")
     if not place.startswith("/") or not place.strip("/") or place.endswith("/"):
@@ -40,6 +38,18 @@ def connect(url: str, root: Path) -> Store:
             hint="it reads sqlite:///relative/path.db or sqlite:////absolute/path.db",
         )
     return SqliteStore(root / unquote(place[1:]), keep_events=_kept_events(options))
+
+
+def _mongo(url: str) -> Store:
+    try:
+        from pulpo.store.mongo import MongoStore  # noqa: PLC0415 - the driver is an extra
+    except ModuleNotFoundError as error:
+        if error.name not in ("pymongo", "bson"):
+            raise
+        raise PulpoError(
+            "PULPO105", "the driver for MongoDB is not installed", hint="pip install 'pulpo-core[mongodb]'"
+        ) from None
+    return MongoStore(url)
 
 
 def _kept_events(options: str) -> int:

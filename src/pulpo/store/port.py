@@ -300,7 +300,7 @@ class Store(Protocol):
         """
 
     async def last_event(self) -> str:
-        """The cursor of the newest event, from which `events` and `follow` give only what comes."""
+        """A cursor right after the newest event, from which `events` and `follow` give only what comes."""
 
     def follow(self, after: str | None) -> AsyncIterator[Event]:
         """Events after a cursor as they are committed, by any process, without end."""

@@ -15,6 +15,7 @@ import apsw
 from pulpo.errors import PulpoError
 from pulpo.spec import Json
 from pulpo.store.port import Collection, Column, ColumnKind, Index
+from pulpo.store.renames import BothNamesError, with_new_name
 
 
 def quoted(name: str) -> str:
@@ -255,30 +256,10 @@ def _rename(db: apsw.Connection, table: Table, path: str, old: str) -> None:
             "doc=json_set(pulpo_renamed(doc,?1,?2),'$.version',version+1) WHERE pulpo_renamed(doc,?1,?2) IS NOT NULL",
             (f"{parent}.{old}" if parent else old, new),
         )
-    except _BothNamesError:
+    except BothNamesError:
         raise PulpoError("PULPO508", f"{table.name}: there are documents with both {old} and {new}") from None
 
 
-class _BothNamesError(Exception):
-    """An object has a renamed field under its old name and under its new one."""
-
-
 def _with_new_name(*given: Any) -> str | None:
-    """Text, path, new name -> the document's text with that field called anew, or None where it has no such field."""
     text, path, new = given
-    *parents, old = path.split(".")
-    if json.dumps(old) not in text:
-        return None
-    document = json.loads(text)
-    objects = [document]
-    for name in parents:
-        below = [entry[name] for entry in objects if isinstance(entry, dict) and name in entry]
-        objects = [part for entry in below for part in (entry if isinstance(entry, list) else [entry])]
-    found = [entry for entry in objects if isinstance(entry, dict) and old in entry]
-    if any(new in entry for entry in found):
-        raise _BothNamesError
-    for entry in found:
-        items = [(new if name == old else name, value) for name, value in entry.items()]
-        entry.clear()
-        entry.update(items)
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")) if found else None
+    return with_new_name(text, path, new)

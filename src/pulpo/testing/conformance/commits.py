@@ -94,7 +94,7 @@ class Commits:
         assert failure.value.missing is missing
         assert await read(store, "a") == {"id": "a", "version": 1, "sku": "s", "stock": 5}
         assert await store.count(THINGS) == 1
-        assert await store.last_event() == newest
+        assert await store.events(newest) == ()
 
     async def test_a_failing_batch_does_not_disturb_its_group(self, store: Store) -> None:
         """Of batches that are committed at the same time each fails alone, and the others are there."""

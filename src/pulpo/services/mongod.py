@@ -1,0 +1,209 @@
+"""A MongoDB server of a project's own: where its program is, how it is called, and how a replica set is made of it.
+
+What `pulpo up` has supervised and what tests start for themselves is set up here alone: always a replica set, since
+Pulpo needs transactions, always on loopback, and with a keyfile and a user where it is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import psutil
+
+from pulpo.errors import PulpoError
+from pulpo.services.processes import end
+
+if TYPE_CHECKING:
+    from pymongo import MongoClient
+
+SET = "pulpo"
+"""The replica set's name."""
+
+PATIENCE = 30.0  # seconds that a server may take until it is ready
+
+
+def program() -> Path:
+    """The `mongod` to run: the one on the PATH, else the one that the extra `mongodb-local` brings.
+
+    Raises:
+        PulpoError: PULPO702, there is none.
+    """
+    if found := shutil.which("mongod"):
+        return Path(found)
+    # Not imported: the package of this name may be a large one, of which only the folder is wanted.
+    spec = importlib.util.find_spec("fiftyone")
+    for place in spec.submodule_search_locations or () if spec is not None else ():
+        inside = Path(place, "db", "bin", "mongod")
+        if inside.is_file():
+            return inside
+    raise PulpoError(
+        "PULPO702",
+        "there is no mongod on the PATH",
+        hint="pip install 'pulpo-core[mongodb-local]' (Linux x86-64), or install MongoDB, or set database.url to a server",
+    )
+
+
+def command(  # noqa: D417 - port and replica_set say it
+    binary: Path,
+    folder: Path,
+    port: int,
+    *,
+    keyfile: Path | None = None,
+    replica_set: str = SET,
+    cache_gb: float = 0.25,
+    oplog_mb: int = 990,
+) -> list[str]:
+    """How a member is called. It listens on loopback only.
+
+    Args:
+        folder: Where its files are.
+        keyfile: What members prove themselves with; with it users have to as well.
+        cache_gb: Its page cache, in GB, from 0.25.
+        oplog_mb: How much of the log is kept that events are read from, in MB.
+    """
+    words = [str(binary), "--dbpath", str(folder), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"]
+    words += ["--replSet", replica_set, "--oplogSize", str(oplog_mb), "--wiredTigerCacheSizeGB", str(cache_gb)]
+    words += ["--setParameter", "diagnosticDataCollectionEnabled=false"]
+    return [*words, "--auth", "--keyFile", str(keyfile)] if keyfile is not None else words
+
+
+def make_keyfile(path: Path) -> Path:
+    """A keyfile that only this user can read; one that is there stays."""
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(512).replace("-", "+").replace("_", "/"))
+    return path
+
+
+def initiate(ports: tuple[int, ...], *, replica_set: str = SET, patience: float = PATIENCE) -> None:
+    """Make a replica set of members that run here, and wait for its primary. One that is a set already stays as it is.
+
+    Raises:
+        PulpoError: PULPO702, it was not ready within `patience` seconds.
+    """
+    from pymongo.errors import OperationFailure, PyMongoError
+
+    members = [{"_id": number, "host": f"127.0.0.1:{port}"} for number, port in enumerate(ports)]
+    config = {"_id": replica_set, "members": members, "settings": {"electionTimeoutMillis": 2000}}
+    deadline = time.monotonic() + patience
+    problem: Exception | None = None
+    with _direct(ports[0], patience) as client:
+        try:
+            client.admin.command("replSetInitiate", config)
+        except OperationFailure as error:
+            # Set up before: it says so, or asks who we are, since it has users already.
+            if error.code not in (_ALREADY_INITIALIZED, _UNAUTHORIZED):
+                raise PulpoError("PULPO702", f"mongod could not be made a replica set: {error}") from None
+        except PyMongoError as error:
+            raise PulpoError("PULPO702", f"mongod did not answer on port {ports[0]}: {error}") from None
+        while time.monotonic() < deadline:
+            try:
+                if client.admin.command("hello").get("primary"):
+                    return
+            except PyMongoError as error:
+                problem = error
+            time.sleep(0.05)
+    raise PulpoError("PULPO702", f"the replica set chose no primary within {patience:g} s ({problem or 'no vote'})")
+
+
+def create_user(port: int, name: str, password: str, *, patience: float = PATIENCE) -> None:
+    """The first user of a server with a keyfile: whoever comes from this machine may make one while there is none.
+
+    Raises:
+        PulpoError: PULPO702, there is one already, which is another or has another password.
+    """
+    from pymongo.errors import OperationFailure
+
+    with _direct(port, patience) as client:
+        try:
+            client.admin.command("createUser", name, pwd=password, roles=["root"])
+        except OperationFailure as error:
+            with _direct(port, patience, username=name, password=password) as known:
+                try:
+                    known.admin.command("ping")
+                except OperationFailure:
+                    raise PulpoError("PULPO702", f"mongod takes no user {name}: {error}") from None
+
+
+_ALREADY_INITIALIZED = 23
+_UNAUTHORIZED = 13
+
+
+def _direct(port: int, patience: float, **credentials: str) -> MongoClient[dict[str, Any]]:
+    from pymongo import MongoClient
+
+    options = {"directConnection": True, "serverSelectionTimeoutMS": int(patience * 1000)}
+    return MongoClient("127.0.0.1", port, **options, **credentials)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running member."""
+
+    process: psutil.Popen
+    port: int
+    folder: Path
+
+    def stop(self, *, patience: float = 15.0) -> None:
+        """End it, by its own shutdown if it manages within `patience` seconds."""
+        end([self.process], patience=patience)
+
+
+def start(folder: Path, *, port: int | None = None, **options: Any) -> Server:
+    """Start a member; `initiate` makes a replica set of it. Options as of `command`.
+
+    Raises:
+        PulpoError: PULPO702, there is no program, or it ended at once.
+    """
+    port = port or free_port()
+    data = folder / "data"
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log = folder / "mongod.log"
+    with log.open("ab") as output:
+        process = psutil.Popen(
+            command(program(), data, port, **options),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    server = Server(process, port, folder)
+    deadline = time.monotonic() + PATIENCE
+    while not _listens(port):
+        if process.poll() is not None or time.monotonic() > deadline:
+            server.stop()
+            raise PulpoError("PULPO702", f"mongod did not start on port {port}", hint=f"its log is {log}")
+        time.sleep(0.02)
+    return server
+
+
+def address(ports: tuple[int, ...], database: str, *, user: str = "", password: str = "", replica_set: str = SET) -> str:
+    """The `database.url` of a replica set that runs here."""
+    who = f"{quote(user, safe='')}:{quote(password, safe='')}@" if user else ""
+    hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
+    return f"mongodb://{who}{hosts}/{database}?replicaSet={replica_set}{'&authSource=admin' if user else ''}"
+
+
+def free_port() -> int:
+    """A port on loopback that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as tried:
+        tried.settimeout(0.2)
+        return tried.connect_ex(("127.0.0.1", port)) == 0
