@@ -110,7 +110,9 @@ def initiate(ports: tuple[int, ...], *, replica_set: str = SET, patience: float 
             raise PulpoError("PULPO702", f"mongod did not answer on port {ports[0]}: {error}") from None
         while time.monotonic() < deadline:
             try:
-                if client.admin.command("hello").get("primary"):
+                hello = client.admin.command("hello")
+                # The one that is elected takes no writes yet for a moment.
+                if hello.get("isWritablePrimary") or (len(ports) > 1 and hello.get("primary")):
                     return
             except PyMongoError as error:
                 problem = error
@@ -189,7 +191,9 @@ def start(folder: Path, *, port: int | None = None, **options: Any) -> Server:
     return server
 
 
-def address(ports: tuple[int, ...], database: str, *, user: str = "", password: str = "", replica_set: str = SET) -> str:
+def address(
+    ports: tuple[int, ...], database: str, *, user: str = "", password: str = "", replica_set: str = SET
+) -> str:
     """The `database.url` of a replica set that runs here."""
     who = f"{quote(user, safe='')}:{quote(password, safe='')}@" if user else ""
     hosts = ",".join(f"127.0.0.1:{port}" for port in ports)

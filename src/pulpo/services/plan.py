@@ -47,7 +47,8 @@ class ServicePlan:
     @property
     def url(self) -> str | None:
         """`http://127.0.0.1:8000`, or None without a port."""
-        return None if self.port is None else f"http://{_reachable(self.host)}:{self.port}"
+        scheme = "mongodb" if self.name == MONGOD and self.first else "http"
+        return None if self.port is None else f"{scheme}://{_reachable(self.host)}:{self.port}"
 
 
 def services(

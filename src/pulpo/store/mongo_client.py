@@ -25,7 +25,16 @@ if TYPE_CHECKING:
 
 OLDEST = (6, 0)
 _DEFAULTS = {"serverSelectionTimeoutMS": "15000", "connectTimeoutMS": "5000", "appName": "pulpo"}
-_DECIDED = {"w", "journal", "j", "readconcernlevel", "readpreference", "readpreferencetags", "retrywrites", "wtimeoutms"}
+_DECIDED = {
+    "w",
+    "journal",
+    "j",
+    "readconcernlevel",
+    "readpreference",
+    "readpreferencetags",
+    "retrywrites",
+    "wtimeoutms",
+}
 _NAME = re.compile(r'[^/\\. "$*<>:|?\x00]{1,63}')
 
 

@@ -15,7 +15,12 @@ _REFUSED = {13, 18}  # Unauthorized, AuthenticationFailed
 _TOO_LARGE = {10334, 17280, 17419, 17420}  # BSONObjectTooLarge and its kin
 _DISK_FULL = {14031}  # OutOfDiskSpace
 _INVALID = 121  # DocumentValidationFailure
-_HISTORY = {136, 260, 280, 286}  # CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost
+_HISTORY = {
+    136,
+    260,
+    280,
+    286,
+}  # CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost
 _CONFLICT = 112  # WriteConflict
 
 

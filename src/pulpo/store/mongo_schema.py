@@ -135,7 +135,13 @@ async def _not_unique(db: Database, table: Table, name: str) -> PulpoError:
     pipeline: list[dict[str, Any]] = [
         {"$match": {key: {"$exists": True} for key in keys}},
         {"$sort": {"_id": 1}},
-        {"$group": {"_id": {str(n): f"${key}" for n, key in enumerate(keys)}, "ids": {"$push": "$_id"}, "n": {"$sum": 1}}},
+        {
+            "$group": {
+                "_id": {str(n): f"${key}" for n, key in enumerate(keys)},
+                "ids": {"$push": "$_id"},
+                "n": {"$sum": 1},
+            }
+        },
         {"$match": {"n": {"$gt": 1}}},
         {"$limit": 3},
     ]

@@ -210,7 +210,9 @@ def _field(collection: Collection, column: Column) -> Field:
 def _keep_apart(collection: Collection, columns: Mapping[str, Field]) -> None:
     for path in columns:
         if any(other.startswith(f"{path}.") for other in columns):
-            raise PulpoError("PULPO102", f"{collection.name}: {path} is a value and holds others, MongoDB keeps only one")
+            raise PulpoError(
+                "PULPO102", f"{collection.name}: {path} is a value and holds others, MongoDB keeps only one"
+            )
 
 
 def _indexed(column: Field | None, collection: Collection, name: str) -> str:

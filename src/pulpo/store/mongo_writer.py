@@ -62,7 +62,9 @@ class _Entry:
 
     __slots__ = ("alone", "error", "events", "future", "versions", "writes")
 
-    def __init__(self, writes: tuple[Prepared, ...], events: str | None, future: asyncio.Future[tuple[int, ...]]) -> None:
+    def __init__(
+        self, writes: tuple[Prepared, ...], events: str | None, future: asyncio.Future[tuple[int, ...]]
+    ) -> None:
         self.writes = writes
         self.events = events
         self.future = future
