@@ -54,7 +54,48 @@ def test_a_folder_with_models_gets_what_is_missing(run: Run, tmp_path: Path, mon
     assert files(tmp_path) == CONFIG
 
 
-@pytest.mark.parametrize(("option", "value"), [("--database", "mongodb"), ("--engine", "prefect")])
+def test_mongodb_is_chosen_in_the_settings(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database of the project's name on this machine; run again, or with nothing chosen, it stays."""
+    root = tmp_path / "My Shop!"
+    root.mkdir()
+    monkeypatch.chdir(root)
+    assert run("cli", "init", "--database", "mongodb").code == 0
+    written = (root / "pulpo.toml").read_text()
+    assert tomllib.loads(written)["database"] == {"url": "mongodb://127.0.0.1:27017/my_shop"}
+    assert run("cli", "init", "--database", "mongodb").out.startswith("everything is there already\n")
+    assert run("cli", "init").code == 0
+    assert (root / "pulpo.toml").read_text() == written
+
+
+def test_settings_without_a_database_get_the_one_chosen(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a person wrote stays, character for character, and a section follows."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "pulpo.toml").write_text("[project] # mine\nname = 'x'\n")
+    monkeypatch.chdir(tmp_path)
+    ran = run("cli", "init", "--database", "mongodb")
+    assert "changed  pulpo.toml" in ran.out
+    written = (tmp_path / "pulpo.toml").read_text()
+    assert written.startswith("[project] # mine\nname = 'x'\n")
+    assert tomllib.loads(written)["database"]["url"].startswith("mongodb://127.0.0.1:27017/")
+
+
+@pytest.mark.parametrize(("there", "chosen"), [("sqlite:///x.db", "mongodb"), ("mongodb://h/d", "sqlite")])
+def test_another_database_in_the_settings_is_not_changed(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: str, chosen: str
+) -> None:
+    """PULPO105 with the line to write; nothing was written."""
+    (tmp_path / "pulpo.toml").write_text(f'[database]\nurl = "{there}"\n')
+    monkeypatch.chdir(tmp_path)
+    ran = run("cli", "init", "--database", chosen)
+    assert ran.code == 2
+    assert "PULPO105" in ran.err
+    assert f'url = "{chosen}:' in ran.err
+    assert files(tmp_path) == ["pulpo.toml"]
+
+
+@pytest.mark.parametrize(("option", "value"), [("--engine", "prefect")])
 def test_what_is_not_built_yet_is_refused(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, value: str
 ) -> None:

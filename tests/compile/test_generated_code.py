@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import os
 import shutil
 import subprocess
@@ -100,6 +101,29 @@ def test_plans_and_metadata_are_what_the_project_says(tmp_path: Path) -> None:
     assert [model["name"] for model in described["models"]] == [model.name for model in loaded.app.models]
     assert [spec["name"] for spec in described["operations"]] == [spec.name for spec in loaded.app.operations]
     assert [flow["name"] for flow in described["flows"]] == sorted(loaded.plans)
+
+
+def test_a_project_on_mongodb_is_deployed_with_a_replica_set(tmp_path: Path) -> None:
+    """Three members that need a key and a user, the set made of exactly them, and processes that know their address."""
+    root = copied("notes", tmp_path)
+    (root / "pulpo.toml").open("a").write('\n[database]\nurl = "mongodb://127.0.0.1:27017/notes"\n')
+    compile_project(root)
+    folder = root / "generated/deploy"
+    services = yaml.safe_load((folder / "compose.yaml").read_text())["services"]
+    members = {name: each for name, each in services.items() if "mongod" in each["command"]}
+    ports = [each["command"][each["command"].index("--port") + 1] for each in members.values()]
+    assert ports == ["27017", "27018", "27019"]
+    for member in members.values():
+        assert {"--keyFile", "--replSet", "--bind_ip"} <= set(member["command"])
+    script = services["mongodb-set"]["command"][-1]
+    assert re.findall(r'host: "127.0.0.1:(\d+)"', script) == ports
+    assert set(services["mongodb-set"]["depends_on"]) == members.keys()
+    for name in ("api", "worker"):
+        address = services[name]["environment"]["PULPO_DATABASE_URL"]
+        assert ",".join(f"127.0.0.1:{port}" for port in ports) + "/notes?replicaSet=pulpo" in address
+    assert services["api"]["depends_on"]["mongodb-set"] == {"condition": "service_completed_successfully"}
+    assert all(set(each.get("depends_on", {})) <= services.keys() for each in services.values())
+    assert '"pulpo-core[mongodb]==' in (folder / "Dockerfile").read_text()
 
 
 def test_deployment_files_are_sound(tmp_path: Path) -> None:

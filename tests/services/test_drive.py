@@ -47,6 +47,38 @@ def test_up_returns_when_every_service_is_healthy(root):
     assert len([line for line in told if "is healthy" in line]) == 3
 
 
+def test_what_comes_first_is_healthy_before_anything_is_prepared(root):
+    """A database is up when sample data is loaded into it; only then the others start, and it ends after them."""
+    seen = []
+
+    def prepare():
+        states = supervisor.processes(supervisor.socket_path(root))
+        seen.extend((state.name, state.state) for state in states.values())
+        assert get(database.url)
+
+    database = echo("mongod", first=True)
+    status = drive.up(root, (database, echo("gateway", own=False), echo("api")), prepare=prepare)
+    assert sorted(seen) == [("api", "STOPPED"), ("gateway", "STOPPED"), ("mongod", "STARTING")]
+    assert status.healthy
+    drive.down(root)
+    ends = {
+        name: (root / ".pulpo" / "logs" / f"{name}.log").stat().st_mtime_ns for name in ("mongod", "gateway", "api")
+    }
+    assert ends["mongod"] >= max(ends["api"], ends["gateway"])
+
+
+def test_what_cannot_be_prepared_takes_down_what_came_first(root):
+    """The error is told, and no process is left."""
+
+    def fail():
+        raise PulpoError("PULPO802", "no")
+
+    with pytest.raises(PulpoError, match="PULPO802"):
+        drive.up(root, (echo("mongod", first=True), echo("api")), prepare=fail)
+    assert processes.of_project(root) == []
+    assert not drive.status(root).running
+
+
 def test_down_leaves_no_process(root):
     """`down` ends the supervisor, the services, and a child that had left its parent's session; the state is gone."""
     drive.up(root, (echo("api", "--child"),))

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import typer
 
 from pulpo.cli import scaffold
 from pulpo.errors import PulpoError
+from pulpo.settings import FILE
+
+Database: TypeAlias = Literal["sqlite", "mongodb"]
 
 app = typer.Typer(help="Set up a project.", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -22,14 +27,17 @@ def _project() -> None:
 @app.command()
 def init(
     *,
-    database: Annotated[Literal["sqlite", "mongodb"], typer.Option(help="Where documents are kept.")] = "sqlite",
+    database: Annotated[Database | None, typer.Option(help="Where documents are kept; sqlite by default.")] = None,
     engine: Annotated[Literal["embedded", "prefect"], typer.Option(help="What runs flows.")] = "embedded",
 ) -> None:
     """Make the current folder a project: a small sample in an empty one, what is missing in one with models."""
-    _refuse_missing_adapter(database, engine)
+    _refuse_missing_adapter(engine)
     root = Path.cwd()
     empty = not (root / "models").is_dir() and not (root / "operations").is_dir()
-    values = {"name": root.name, "quoted_name": json.dumps(root.name, ensure_ascii=False)}
+    line = _database_line(database or "sqlite", root.name)
+    values = {"name": root.name, "quoted_name": json.dumps(root.name, ensure_ascii=False), "database": line}
+    if database is not None and (root / FILE).exists():
+        _choose(root / FILE, database, line)
     wanted = scaffold.files("config", **values) | (scaffold.files("sample", **values) if empty else {})
     written = scaffold.write_missing(root, wanted)
     for path in written:
@@ -52,14 +60,41 @@ _NEXT = (
 )
 
 
-def _refuse_missing_adapter(database: str, engine: str) -> None:
-    """The choices that the settings know and this version cannot serve yet: nothing is written for them."""
-    if database == "mongodb":
+def _database_line(database: Database, name: str) -> str:
+    if database == "sqlite":
+        return 'url = "sqlite:///.pulpo/data.db" # relative to this folder'
+    word = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:38] or "app"
+    return f'url = "mongodb://127.0.0.1:27017/{word}" # a server that is there, else `pulpo up` starts one'
+
+
+def _choose(file: Path, database: Database, line: str) -> None:
+    """See that settings that exist name this kind of database; a section is added where they name none.
+
+    Raises:
+        PulpoError: PULPO105, they name another kind: what a person wrote is not changed.
+    """
+    try:
+        given = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PulpoError("PULPO105", f"{file.name} is not TOML: {error}") from None
+    section = given.get("database")
+    if section is None:
+        if database != "sqlite":
+            with file.open("a", encoding="utf-8") as settings:
+                settings.write(f"\n[database]\n{line}\n")
+            typer.echo(f"changed  {file.name}")
+        return
+    url = section.get("url", "sqlite:") if isinstance(section, dict) else ""
+    if not str(url).startswith(f"{database}:"):
         raise PulpoError(
             "PULPO105",
-            "the MongoDB adapter is not part of this version of Pulpo; nothing was written",
-            hint="leave --database out: documents are kept in SQLite",
+            f"{file.name} names another database already; nothing was written",
+            hint=f"put this in its [database] section: {line}",
         )
+
+
+def _refuse_missing_adapter(engine: str) -> None:
+    """The choice that the settings know and this version cannot serve yet: nothing is written for it."""
     if engine == "prefect":
         raise PulpoError(
             "PULPO105",

@@ -16,8 +16,9 @@ from pulpo import settings as project_settings
 from pulpo.cli.status import show
 from pulpo.compile import record, write
 from pulpo.errors import PulpoError
-from pulpo.services import drive, sample
+from pulpo.services import database, drive, sample
 from pulpo.services.plan import services
+from pulpo.settings import Settings
 
 _APPLICATION = "generated/application.py"
 
@@ -35,19 +36,18 @@ def up(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON obje
         if not as_json:
             typer.echo(f"  {line}")
 
+    server = database.own_server_plan(root, settings)
+    if server is not None:
+        database.make_room(root)
+
     def prepare() -> None:
-        if not (root / _APPLICATION).exists():
-            report("compiling, for the first time")
-            _run(root, "PULPO802", "compile")
-        elif write.unchanged(root, record.inputs(root)) is None:
-            report("what is generated is from before the last change: `pulpo compile`, then up again")
-        if sample.is_due(root, settings):
-            report("loading sample data")
-            _run(root, "PULPO702", "db", "seed", "--local")
-            sample.done(root, settings)
+        if server is not None:
+            database.set_up(root, server)
+        _compile(root, report)
+        _seed(root, settings, report)
 
     try:
-        status = drive.up(root, services(settings), prepare=prepare, report=report)
+        status = drive.up(root, services(settings, database=server), prepare=prepare, report=report)
     except PulpoError as error:
         if error.code == "PULPO703" and not as_json and drive.status(root).running:
             typer.echo(show(drive.status(root)))
@@ -56,6 +56,21 @@ def up(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON obje
         typer.echo(json.dumps(asdict(status)))
         return
     typer.echo(f"\n{show(status)}\n\nup in {time.monotonic() - began:.1f} s; `pulpo down` stops it")
+
+
+def _compile(root: Path, report: drive.Report) -> None:
+    if not (root / _APPLICATION).exists():
+        report("compiling, for the first time")
+        _run(root, "PULPO802", "compile")
+    elif write.unchanged(root, record.inputs(root)) is None:
+        report("what is generated is from before the last change: `pulpo compile`, then up again")
+
+
+def _seed(root: Path, settings: Settings, report: drive.Report) -> None:
+    if sample.is_due(root, settings):
+        report("loading sample data")
+        _run(root, "PULPO702", "db", "seed", "--local")
+        sample.done(root, settings)
 
 
 def _run(root: Path, code: str, *arguments: str) -> None:

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from pulpo.compile.artifact import Artifact, header, render
 from pulpo.compile.emit_flows import entrypoint
@@ -14,6 +15,8 @@ from pulpo.spec import AppSpec, FlowPlan
 
 _FOLDER = "generated/deploy"
 _SETTINGS = ("pulpo.toml",)
+_MEMBERS = (27017, 27018, 27019)
+"""Ports of a replica set's members."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +35,22 @@ def emit_deploy(app: AppSpec, plans: Mapping[str, FlowPlan], settings: Settings)
     services = [_service(name, settings.services[name]) for name in sorted(settings.services)]
     flows = [(plan, entrypoint(plan.flow)) for _, plan in sorted(plans.items()) if plan.steps]
     values = {"slug": slug, "services": services, "flows": flows, "settings": settings}
+    values |= {
+        "mongodb": _mongodb(settings),
+        "ports": _MEMBERS,
+        "members": ",".join(f"127.0.0.1:{p}" for p in _MEMBERS),
+    }
     return tuple(
         Artifact(path, render(f"deploy/{name}.jinja", header=header(path, _SETTINGS), **values))
         for name in ("Dockerfile", "Dockerfile.dockerignore", "compose.yaml", "prefect.yaml")
         for path in (f"{_FOLDER}/{name}",)
     )
+
+
+def _mongodb(settings: Settings) -> str | None:
+    """The database's name where documents are kept in MongoDB."""
+    parts = urlsplit(settings.database.url.get_secret_value())
+    return parts.path.strip("/") if parts.scheme.startswith("mongodb") else None
 
 
 def _service(name: str, given: ServiceSettings) -> _Service:

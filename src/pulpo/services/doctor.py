@@ -8,12 +8,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from pulpo.errors import PulpoError
-from pulpo.services import drive, ports, sample
+from pulpo.services import database, drive, mongod, ports, sample
 from pulpo.services.plan import services
 from pulpo.settings import Settings
+from pulpo.store import own_server
 
 Level: TypeAlias = Literal["ok", "warn", "fail"]
 
@@ -61,7 +62,7 @@ def _sqlite(_root: Path, _settings: Settings) -> list[Examined]:
 
 def _services(root: Path, settings: Settings) -> list[Examined]:
     try:
-        plans = services(settings)
+        plans = services(settings, database=database.own_server_plan(root, settings))
     except PulpoError as error:
         return [Examined("fail", error.detail, error.hint or "")]
     status = drive.status(root)
@@ -92,7 +93,7 @@ def _database(root: Path, settings: Settings) -> list[Examined]:
 
     file = sample.database_file(root, settings)
     if file is None:
-        return [Examined("warn", "the database is not a SQLite file: it was not looked at")]
+        return _mongodb(root, settings.database.url.get_secret_value())
     try:
         header = _header(file)
     except OSError as error:
@@ -105,6 +106,51 @@ def _database(root: Path, settings: Settings) -> list[Examined]:
     if ours:
         return [Examined("ok", f"the database {file.name} is Pulpo's ({file.stat().st_size / _MEGABYTE:.1f} MB)")]
     return [Examined("fail", f"the file {file} is not a Pulpo database", "move it away, or set PULPO_DATABASE_URL")]
+
+
+def _mongodb(root: Path, url: str) -> list[Examined]:
+    try:
+        import pymongo  # noqa: PLC0415 - loaded by the one command that asks
+        import pymongo.errors  # noqa: PLC0415
+    except ImportError:
+        return [Examined("fail", "PyMongo is not installed", "pip install 'pulpo-core[mongodb]'")]
+    driver = Examined("ok", f"PyMongo {pymongo.version}")
+    where = own_server.place(url)
+    shown = f"127.0.0.1:{where.port}" if where is not None else "the address in database.url"
+    try:
+        with pymongo.MongoClient[dict[str, Any]](
+            own_server.with_user(url, root), serverSelectionTimeoutMS=2000
+        ) as client:
+            hello = client.admin.command("hello")
+            client.get_default_database().command("ping")
+            version = client.server_info()["version"]
+    except pymongo.errors.ConfigurationError as error:
+        return [driver, Examined("fail", f"database.url cannot be used: {error}", "docs/database.md says how it reads")]
+    except pymongo.errors.OperationFailure as error:
+        advice = "database.url needs a user that may read and write: mongodb://user:password@host/database"
+        return [driver, Examined("fail", f"MongoDB at {shown} refused us: {error.details}", advice)]
+    except pymongo.errors.PyMongoError:
+        return [driver, _nobody(where, shown)]
+    if "setName" not in hello:
+        advice = (
+            f"start it with --replSet {mongod.SET}, then once: mongosh --eval 'rs.initiate()'; Pulpo needs transactions"
+        )
+        return [
+            driver,
+            Examined("fail", f"MongoDB {version} at {shown} is no replica set, and so has no transactions", advice),
+        ]
+    return [driver, Examined("ok", f"MongoDB {version} at {shown}, replica set {hello['setName']}")]
+
+
+def _nobody(where: own_server.Place | None, shown: str) -> Examined:
+    """What to say where no server answers: one that `pulpo up` would start is not missing."""
+    if where is None:
+        return Examined("fail", f"no MongoDB answers at {shown}", "start it, or correct PULPO_DATABASE_URL")
+    try:
+        program = mongod.program()
+    except PulpoError as error:
+        return Examined("fail", f"no MongoDB answers at {shown}, and {error.detail}", error.hint or "")
+    return Examined("ok", f"no MongoDB answers at {shown}: `pulpo up` starts {program}")
 
 
 def _header(file: Path) -> bytes:

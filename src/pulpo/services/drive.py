@@ -79,7 +79,8 @@ def up(
 
     Args:
         plans: The services, as `plan.services` gives them.
-        prepare: What must be done before anything starts, once it is sure that it may.
+        prepare: What must be done before anything starts, once it is sure that it may; where services come first, when
+            they are healthy and before the others start.
         report: Is told each step, in a few words.
         patience: Seconds that the services have to become healthy.
     Raises:
@@ -92,8 +93,10 @@ def up(
         if _clean(root):
             report("what an earlier run left behind is stopped")
         ports.check(plans)
-        prepare()
-        return _start(root, plans, report, patience)
+        if not any(plan.first for plan in plans):
+            prepare()
+            return _start(root, plans, lambda: None, report, patience)
+        return _start(root, plans, prepare, report, patience)
 
 
 def down(root: Path) -> Stopped | None:
@@ -131,13 +134,19 @@ def running(root: Path) -> RunRecord | None:
     return kept
 
 
-def _start(root: Path, plans: tuple[ServicePlan, ...], report: Report, patience: float) -> ProjectStatus:
+def _start(
+    root: Path, plans: tuple[ServicePlan, ...], prepare: Callable[[], None], report: Report, patience: float
+) -> ProjectStatus:
     seen = {plan.name: logs.size(supervisor.log_file(root, plan.name)) for plan in plans}
     socket = supervisor.socket_path(root)
     try:
         pid = supervisor.start(root, plans, socket)
         kept = RunRecord.of(plans, pid, socket)
-        _wait(root, plans, socket, seen, report, patience)
+        if first := tuple(plan for plan in plans if plan.first):
+            _wait(root, first, socket, seen, report, patience)
+            prepare()
+            supervisor.start_rest(socket, plans)
+        _wait(root, tuple(plan for plan in plans if not plan.first), socket, seen, report, patience)
         record.write(root, kept)
     except BaseException:
         _stop(root, socket)

@@ -112,7 +112,9 @@ def initiate(ports: tuple[int, ...], *, replica_set: str = SET, patience: float 
             raise PulpoError("PULPO702", f"mongod did not answer on port {ports[0]}: {error}") from None
         while time.monotonic() < deadline:
             try:
-                if client.admin.command("hello").get("primary"):
+                hello = client.admin.command("hello")
+                # The one that is elected takes no writes yet for a moment.
+                if hello.get("isWritablePrimary") or (len(ports) > 1 and hello.get("primary")):
                     return
             except PyMongoError as error:
                 problem = error

@@ -16,6 +16,7 @@ from pulpo.settings import ServiceSettings, Settings, service_variable
 API = "api"
 UI = "ui"
 WORKER = "worker"
+MONGOD = "mongod"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
@@ -30,6 +31,7 @@ class ServicePlan:
         health: What answers 200 when it is healthy, or None: then it is healthy while it lives.
         setting: The setting that moves it to another port, as an environment variable.
         own: Whether it is Pulpo's own; the project's services start before and stop after those.
+        first: Whether the others need it to begin with: it is healthy before they start, and stops after them.
     """
 
     name: str
@@ -40,16 +42,24 @@ class ServicePlan:
     setting: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     own: bool = True
+    first: bool = False
 
     @property
     def url(self) -> str | None:
         """`http://127.0.0.1:8000`, or None without a port."""
-        return None if self.port is None else f"http://{_reachable(self.host)}:{self.port}"
+        scheme = "mongodb" if self.name == MONGOD and self.first else "http"
+        return None if self.port is None else f"{scheme}://{_reachable(self.host)}:{self.port}"
 
 
-def services(settings: Settings, *, python: str = sys.executable) -> tuple[ServicePlan, ...]:
+def services(
+    settings: Settings, *, python: str = sys.executable, database: ServicePlan | None = None
+) -> tuple[ServicePlan, ...]:
     """The processes that a project's settings ask for, in the order in which they start.
 
+    Args:
+        settings: The project's.
+        python: The interpreter that Pulpo's own processes run on.
+        database: The server that the project keeps for itself, if it does.
     Raises:
         PulpoError: PULPO105, two services share a port, or a name, command or engine cannot be used; PULPO705, one
             would listen beyond loopback, or the mode is production, which nobody could sign in to.
@@ -67,6 +77,7 @@ def services(settings: Settings, *, python: str = sys.executable) -> tuple[Servi
             hint='set mode = "dev" in [project]; it serves this machine only',
         )
     plans = (
+        *([database] if database is not None else []),
         *(_project(name, given, python) for name, given in settings.services.items()),
         *_apis(settings, python),
         *([_ui(settings, python)] if settings.ui.enabled else []),
@@ -164,7 +175,7 @@ def _check_names(plans: tuple[ServicePlan, ...]) -> None:
     for plan in plans:
         if plan.own:
             continue
-        if plan.name in own | {API, UI} or plan.name.startswith((f"{WORKER}-", f"{API}-")):
+        if plan.name in own | {API, UI, MONGOD} or plan.name.startswith((f"{WORKER}-", f"{API}-")):
             raise PulpoError("PULPO105", f"services.{plan.name}: the name is one of Pulpo's own services")
         if not _NAME.fullmatch(plan.name):
             raise PulpoError("PULPO105", f"services.{plan.name}: a name has letters, digits, - and _ only, at most 40")

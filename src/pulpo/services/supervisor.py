@@ -34,6 +34,7 @@ LOG_FILE = f"{LOGS}/supervisord.log"
 
 _SOCKET = "supervisord.sock"
 _LONGEST_SOCKET = 88  # of 104 (macOS) to 108 (Linux) bytes; supervisord binds `NAME.PID` first
+_GROUPS = ("first", "project", "pulpo")  # in the order of starting
 _OWN_PATIENCE, _PROJECT_PATIENCE = 6, 2  # seconds between SIGTERM and SIGKILL; together less than ten
 _START_PATIENCE = 15.0
 
@@ -87,18 +88,18 @@ def configuration(plans: Iterable[ServicePlan], socket: Path | str) -> str:
             "rpcinterface:supervisor",
             **{"supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"},
         ),
-        *(_program(plan) for plan in plans),
+        *(_program(plan, at_once=plan.first or not any(each.first for each in plans)) for plan in plans),
     ]
-    # A stop goes through the groups backwards: nothing that the project's services serve is left when they end.
-    for group, priority, own in (("project", 10, False), ("pulpo", 20, True)):
-        programs = [plan.name for plan in plans if plan.own is own]
+    # A stop goes through the groups backwards: nothing that the others need is gone before they are.
+    for priority, group in enumerate(_GROUPS):
+        programs = [plan.name for plan in plans if _group(plan) == group]
         if programs:
             sections.append(_section(f"group:{group}", programs=",".join(programs), priority=priority))
     return "\n".join(sections)
 
 
 def start(root: Path, plans: Iterable[ServicePlan], socket: Path) -> int:
-    """Start the supervisor, which starts the services; returns its process id.
+    """Start the supervisor, which starts the services, or those that come first; returns its process id.
 
     Raises:
         PulpoError: PULPO702, it did not start.
@@ -141,6 +142,13 @@ def processes(socket: Path) -> dict[str, ProcessState]:
     return states
 
 
+def start_rest(socket: Path, plans: Iterable[ServicePlan]) -> None:
+    """Start the services that waited for those that come first. Raises OSError where the supervisor does not answer."""
+    for plan in plans:
+        if not plan.first:
+            _call(socket, "supervisor.startProcess", f"{_group(plan)}:{plan.name}", False)
+
+
 def shut_down(socket: Path) -> None:
     """Ask the supervisor to stop its services and itself. Returns at once. Raises OSError where it does not answer."""
     _call(socket, "supervisor.shutdown")
@@ -179,19 +187,24 @@ def _did_not_start(why: object) -> PulpoError:
     return PulpoError("PULPO702", f"the process supervisor did not start: {why}", hint=f"its log is {LOG_FILE}")
 
 
-def _program(plan: ServicePlan) -> str:
+def _group(plan: ServicePlan) -> str:
+    return "first" if plan.first else "pulpo" if plan.own else "project"
+
+
+def _program(plan: ServicePlan, *, at_once: bool) -> str:
     words = list(plan.command)
     if plan.env:
         words = ["env", *(f"{name}={value}" for name, value in plan.env.items()), *words]
     return _section(
         f"program:{plan.name}",
         command=" ".join(_quoted(shlex.quote(word)) for word in words),
+        autostart="true" if at_once else "false",
         autorestart="true",
         # One that dies within three seconds counts as failed and is tried again after 1, 2, 3, … seconds.
         startsecs=3,
         startretries=1000,
         stopsignal="TERM",
-        stopwaitsecs=_OWN_PATIENCE if plan.own else _PROJECT_PATIENCE,
+        stopwaitsecs=_OWN_PATIENCE if plan.own and not plan.first else _PROJECT_PATIENCE,
         stopasgroup="true",
         killasgroup="true",
         redirect_stderr="true",
@@ -217,11 +230,11 @@ def _descriptors() -> int:
     return 1024 if soft == resource.RLIM_INFINITY else min(soft, 1024)
 
 
-def _call(socket: Path, method: str) -> Any:
+def _call(socket: Path, method: str, *arguments: str | bool) -> Any:
     # The address is not used but for the path: the connection goes through the socket.
     with xmlrpc.client.ServerProxy("http://localhost/RPC2", transport=_UnixTransport(socket)) as server:
         try:
-            return getattr(server, method)()
+            return getattr(server, method)(*arguments)
         except (http.client.HTTPException, xmlrpc.client.Error) as error:
             raise ConnectionError(str(error)) from None
 

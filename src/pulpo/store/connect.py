@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
 from pulpo.errors import PulpoError
+from pulpo.store.own_server import with_user
 from pulpo.store.port import Store
 from pulpo.store.sqlite import SqliteStore
 
@@ -23,7 +24,7 @@ def connect(url: str, root: Path) -> Store:
     """
     scheme, separator, rest = url.partition("://")
     if scheme in ("mongodb", "mongodb+srv"):
-        return _mongo(url)
+        return _mongo(with_user(url, root))
     if scheme != "sqlite" or not separator:
         raise PulpoError(  # the address itself may hold a password
             "PULPO105",
