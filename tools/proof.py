@@ -8,7 +8,9 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PROOFS = ("tests.proof.kills", "tests.proof.races", "tests.proof.contention")
+PROOFS = tuple(
+    f"tests.proof.{name}" for name in ("kills", "races", "contention", "preconditions", "crowd", "overload")
+)
 
 
 def main() -> int:
