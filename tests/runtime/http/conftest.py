@@ -51,9 +51,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def app(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FastAPI]:
+def app(shop: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FastAPI]:
     """The generated ASGI application on an empty database."""
-    monkeypatch.setenv("PULPO_DATABASE_URL", f"sqlite:///{tmp_path / 'data.db'}")
+    monkeypatch.setenv("PULPO_DATABASE_URL", database)
     monkeypatch.syspath_prepend(str(shop))
     forget_modules()
     yield importlib.import_module("generated.api.app").app
@@ -111,9 +111,9 @@ class Server:
 
 
 @pytest.fixture
-def serving(shop: Path, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+def serving(shop: Path, database: str) -> Iterator[Callable[..., Server]]:
     """Starts API processes of the shop on one database, as often as called; all are ended after the test."""
-    environ = {**os.environ, "PULPO_DATABASE_URL": f"sqlite:///{tmp_path / 'data.db'}"}
+    environ = {**os.environ, "PULPO_DATABASE_URL": database}
     servers: list[Server] = []
 
     def start(*options: str, port: int = 0) -> Server:
