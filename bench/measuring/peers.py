@@ -154,7 +154,9 @@ def database(path: Path) -> dict[str, str]:
     return {"PULPO_DATABASE_URL": f"sqlite:///{path}"}
 
 
-def pulpo_command(folder: Path, products: int, orders: int, lines: Path | None = None, name: str = "pulpo") -> list[str]:
+def pulpo_command(
+    folder: Path, products: int, orders: int, lines: Path | None = None, name: str = "pulpo"
+) -> list[str]:
     """The order app, compiled in this folder, with so many rows in `name`.db; how its API process is started."""
     app = folder / "app"
     if not app.exists():

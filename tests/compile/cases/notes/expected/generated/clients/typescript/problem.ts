@@ -53,6 +53,18 @@ export type PulpoCode =
   | "PULPO509"
   /** A document refers to one that is not there. */
   | "PULPO510"
+  /** The MongoDB server is no replica set. */
+  | "PULPO511"
+  /** The database holds other documents. */
+  | "PULPO515"
+  /** The database was filled in part. */
+  | "PULPO516"
+  /** A copy is not the same as its source. */
+  | "PULPO517"
+  /** A backup cannot be written or read. */
+  | "PULPO518"
+  /** The database is in use. */
+  | "PULPO519"
   /** The body is not valid JSON. */
   | "PULPO601"
   /** Fields are missing or invalid. */
@@ -76,7 +88,15 @@ export type PulpoCode =
   /** The document cannot be deleted or changed. */
   | "PULPO611"
   /** The server is at its limit. */
-  | "PULPO612";
+  | "PULPO612"
+  /** The request is not valid HTTP. */
+  | "PULPO613"
+  /** The headers are too large. */
+  | "PULPO614"
+  /** The address is too long. */
+  | "PULPO615"
+  /** The client was too slow. */
+  | "PULPO616";
 
 /** A code of Pulpo's, or one of the application's own words (`insufficient_stock`). */
 export type ProblemCode = PulpoCode | (string & {});
