@@ -6,6 +6,7 @@ import os
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -52,3 +53,12 @@ def mongodb_url(mongodb: str) -> Iterator[Callable[[], str]]:
         client.admin.command("killAllSessions", [])
         for name in names:
             client.drop_database(name)
+
+
+@pytest.fixture(params=os.environ.get("PULPO_TEST_STORES", "sqlite,mongodb").split(","))
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database, of each kind in turn: what an application promises holds on every store."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'data.db'}"
+    made: Callable[[], str] = request.getfixturevalue("mongodb_url")
+    return made()

@@ -30,8 +30,8 @@ def gateway(gateway_process: GatewayProcess) -> GatewayProcess:
 
 
 @pytest.fixture
-async def market(example: Project, gateway: GatewayProcess, tmp_path: Path) -> AsyncIterator[Market]:
-    app = application(example, tmp_path, gateway)
+async def market(example: Project, gateway: GatewayProcess, database: str) -> AsyncIterator[Market]:
+    app = application(example, database, gateway)
     await app.start()
     market = Market(app, gateway)
     await market.open()

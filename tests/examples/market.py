@@ -176,10 +176,10 @@ class Market:
         return found
 
 
-def application(project: projects.Project, folder: Path, gateway: GatewayProcess, **app: Any) -> Application:
-    """An application of the example with its database in `folder` and its gateway on that process's port."""
+def application(project: projects.Project, database: str, gateway: GatewayProcess, **app: Any) -> Application:
+    """An application of the example on a database, with its gateway on that process's port."""
     settings = project.settings
-    url = type(settings.database.url)(f"sqlite:///{folder / 'shop.db'}")
+    url = type(settings.database.url)(database)
     service = ServiceSettings(command="", port=gateway.port)
     changed = {
         "engine": settings.engine.model_copy(update={"lease": 1.0}),

@@ -115,16 +115,14 @@ def test_partial_values_add_up_to_the_cent(example: Project) -> None:
     assert [str(value) for value in values] == ["0.00", "1.01", "2.02", "3.01", "4.00", "4.99"]
 
 
-async def test_the_sample_shop_holds_what_must_always_hold(
-    example: Project, tmp_path: Path, gateway: GatewayProcess
-) -> None:
+async def test_the_sample_shop_holds_what_must_always_hold(example: Project, tmp_path: Path, database: str) -> None:
     """Seeding twice changes nothing; the gateway's sample charges are the shop's; a paid order can be cancelled."""
     import seed
     from shop.invariants import violations
 
     sampled = GatewayProcess(tmp_path, "--sample")
     sampled.start()
-    app = application(example, tmp_path, sampled)
+    app = application(example, database, sampled)
     await app.start()
     try:
         for _ in range(2):
@@ -147,7 +145,7 @@ async def test_the_sample_shop_holds_what_must_always_hold(
 
 
 async def test_the_invariants_notice_when_something_does_not_hold(
-    example: Project, tmp_path: Path, gateway: GatewayProcess
+    example: Project, database: str, gateway: GatewayProcess
 ) -> None:
     """Stock, money, ledger and gateway put wrong behind the shop's back are each named."""
     import seed
@@ -156,7 +154,7 @@ async def test_the_invariants_notice_when_something_does_not_hold(
     from models.product import Product
     from shop.invariants import violations
 
-    app = application(example, tmp_path, gateway)
+    app = application(example, database, gateway)
     await app.start()
     try:
         context = app.context(Caller())

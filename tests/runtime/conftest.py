@@ -9,7 +9,7 @@ from tests.runtime.lab import Lab
 
 
 @pytest.fixture
-async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
-    lab = Lab(tmp_path)
+async def lab(tmp_path: Path, database: str) -> AsyncIterator[Lab]:
+    lab = Lab(tmp_path, database)
     yield lab
     await lab.close()

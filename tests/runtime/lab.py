@@ -53,8 +53,9 @@ Body = Callable[[Any, Context], Awaitable[Made | None]]
 class Lab:
     """Collects steps, then starts an application of them."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, database: str) -> None:
         self.root = root
+        self.database = database
         self.functions: list[Any] = []
         self.calls: list[str] = []
         self.keys: dict[str, list[str]] = {}
@@ -89,7 +90,7 @@ class Lab:
             operations=tuple(function.__pulpo__ for function in self.functions),
             flows=tuple(item.__pulpo__ if hasattr(item, "__pulpo__") else item for item in flows),
         )
-        settings = Settings.model_validate({"engine": engine})
+        settings = Settings.model_validate({"database": {"url": self.database}, "engine": engine})
         app = assemble(
             name="lab", root=self.root, models=[Box], operations=self.functions, plans=plans(spec), settings=settings
         )

@@ -6,14 +6,15 @@ several processes at once: what is done already is left as it is.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pydantic_core
 from bson import Timestamp
-from pymongo import ReplaceOne
-from pymongo.errors import BulkWriteError, CollectionInvalid, DuplicateKeyError, OperationFailure
+from pymongo import IndexModel, ReplaceOne
+from pymongo.errors import BulkWriteError, CollectionInvalid, OperationFailure
 
 from pulpo.errors import PulpoError
 from pulpo.store.mongo_errors import DUPLICATE
@@ -74,15 +75,17 @@ async def bring_up_to_date(db: Database, tables: Mapping[str, Table]) -> None:
     """
     kept = {row["_id"]: row async for row in db[PULPO].find({"_id": {"$regex": "^collection "}})}
     now = datetime.now(UTC)
-    for table in tables.values():
-        had = kept.get(f"collection {table.name}")
-        if had is None:
-            await _create(db, table.name, {"validator": _validator(table)})
-            await _change(db, table, {"columns": {}, "indexes": {}, "renamed": {}}, now)
-        elif had["layout"] != table.layout or had.get("changing"):
-            await _change(db, table, had["layout"], now)
-        elif now - had["changed_at"].replace(tzinfo=UTC) < LATECOMERS:
-            await _make_anew(db, table)
+    await asyncio.gather(*(_one(db, table, kept.get(f"collection {table.name}"), now) for table in tables.values()))
+
+
+async def _one(db: Database, table: Table, had: Mapping[str, Any] | None, now: datetime) -> None:
+    if had is None:
+        await _create(db, table.name, {"validator": _validator(table)})
+        await _change(db, table, {"indexes": {}}, now)
+    elif had["layout"] != table.layout or had.get("changing"):
+        await _change(db, table, had["layout"], now)
+    elif now - had["changed_at"] < LATECOMERS:
+        await _make_anew(db, table)
 
 
 async def _create(db: Database, name: str, options: Mapping[str, Any]) -> None:
@@ -97,13 +100,11 @@ async def _change(db: Database, table: Table, had: Mapping[str, Any], now: datet
     await _check_renames(db, table)
     row = {"_id": f"collection {table.name}", "layout": table.layout, "changed_at": now}
     await db[PULPO].update_one({"_id": row["_id"]}, {"$set": {"changing": True}})  # whoever comes next finishes it
-    # Old values would not pass the new validator, so it comes last; new indexes come before old ones go.
-    await db.command({"collMod": table.name, "validator": {}})
-    await _make_anew(db, table)
-    for name, index in table.indexes.items():
-        if had["indexes"].get(name) != [list(index.keys), index.unique]:
-            await _drop(db, table, name)
-        await _build(db, table, name)
+    if await db[table.name].find_one(_older(table), {}):
+        # Old values would not pass the new validator, new ones not the old.
+        await db.command({"collMod": table.name, "validator": {}})
+        await _make_anew(db, table)
+    await _build(db, table)
     for name in had["indexes"]:
         if name not in table.indexes:
             await _drop(db, table, name)
@@ -111,14 +112,21 @@ async def _change(db: Database, table: Table, had: Mapping[str, Any], now: datet
     await db[PULPO].replace_one({"_id": row["_id"]}, row, upsert=True)
 
 
-async def _build(db: Database, table: Table, name: str) -> None:
-    index = table.indexes[name]
+async def _build(db: Database, table: Table) -> None:
+    """Build the indexes that are not there; the name of one says all that it is made of."""
+    wanted = [
+        IndexModel([(key, 1) for key in index.keys], name=name, **index.options)
+        for name, index in table.indexes.items()
+    ]
+    if not wanted:
+        return
     try:
-        await db[table.name].create_index([(key, 1) for key in index.keys], name=name, **index.options)
-    except (DuplicateKeyError, OperationFailure) as error:
+        await db[table.name].create_indexes(wanted)
+    except OperationFailure as error:
         if error.code != DUPLICATE:
             raise
-        raise await _not_unique(db, table, name) from None
+        broken = [name for name, index in table.indexes.items() if index.unique and f" {name} " in str(error)]
+        raise await _not_unique(db, table, broken[0] if broken else next(iter(table.indexes))) from None
 
 
 async def _drop(db: Database, table: Table, name: str) -> None:

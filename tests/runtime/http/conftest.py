@@ -51,9 +51,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def app(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FastAPI]:
+def app(shop: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FastAPI]:
     """The generated ASGI application on an empty database."""
-    monkeypatch.setenv("PULPO_DATABASE_URL", f"sqlite:///{tmp_path / 'data.db'}")
+    monkeypatch.setenv("PULPO_DATABASE_URL", database)
     monkeypatch.syspath_prepend(str(shop))
     forget_modules()
     yield importlib.import_module("generated.api.app").app
@@ -111,9 +111,9 @@ class Server:
 
 
 @pytest.fixture
-def server(shop: Path, tmp_path: Path) -> Iterator[Server]:
+def server(shop: Path, database: str) -> Iterator[Server]:
     """The shop, served by uvicorn on a free port."""
-    environ = {**os.environ, "PULPO_DATABASE_URL": f"sqlite:///{tmp_path / 'data.db'}"}
+    environ = {**os.environ, "PULPO_DATABASE_URL": database}
     command = [sys.executable, "-m", "pulpo.runtime.http", "--root", str(shop), "--port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ)
     assert process.stderr is not None
