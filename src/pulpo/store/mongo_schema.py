@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pydantic_core
 from bson import Timestamp
 from pymongo import IndexModel, ReplaceOne
-from pymongo.errors import BulkWriteError, CollectionInvalid, OperationFailure
+from pymongo.errors import BulkWriteError, OperationFailure
 
 from pulpo.errors import PulpoError
 from pulpo.store.mongo_errors import DUPLICATE
@@ -44,6 +44,7 @@ _TYPES: dict[ColumnKind, Any] = {
     "date": "string",
 }
 _NOT_FOUND = 26, 27  # NamespaceNotFound, IndexNotFound
+_NAMESPACE_EXISTS = 48
 
 
 async def make_ours(db: Database) -> None:
@@ -55,7 +56,7 @@ async def make_ours(db: Database) -> None:
     there = await db[PULPO].find_one({"_id": "format"})
     if there is None:
         names = {name for name in await db.list_collection_names() if not name.startswith("system.")}
-        if not names <= {PULPO, EVENTS}:
+        if not names <= {PULPO, EVENTS} and not await db[PULPO].find_one({"_id": "format"}):
             raise _not_ours(db, "it holds other collections")
         await _create(db, PULPO, {})
         await _create(db, EVENTS, {})
@@ -81,35 +82,40 @@ async def bring_up_to_date(db: Database, tables: Mapping[str, Table]) -> None:
 async def _one(db: Database, table: Table, had: Mapping[str, Any] | None, now: datetime) -> None:
     if had is None:
         await _create(db, table.name, {"validator": _validator(table)})
-        await _change(db, table, {"indexes": {}}, now)
+        await _build(db, table)
+        await _remember(db, table, now)
     elif had["layout"] != table.layout or had.get("changing"):
         await _change(db, table, had["layout"], now)
     elif now - had["changed_at"] < LATECOMERS:
         await _make_anew(db, table)
 
 
+async def _remember(db: Database, table: Table, now: datetime) -> None:
+    row = {"_id": f"collection {table.name}", "layout": table.layout, "changed_at": now}
+    await db[PULPO].replace_one({"_id": row["_id"]}, row, upsert=True)
+
+
 async def _create(db: Database, name: str, options: Mapping[str, Any]) -> None:
     try:
         await db.create_collection(name, check_exists=False, **options)
-    except (CollectionInvalid, OperationFailure) as error:
-        if getattr(error, "code", 48) != 48:  # NamespaceExists: another process was faster
+    except OperationFailure as error:
+        if error.code != _NAMESPACE_EXISTS:  # another process was faster
             raise
 
 
 async def _change(db: Database, table: Table, had: Mapping[str, Any], now: datetime) -> None:
     await _check_renames(db, table)
-    row = {"_id": f"collection {table.name}", "layout": table.layout, "changed_at": now}
-    await db[PULPO].update_one({"_id": row["_id"]}, {"$set": {"changing": True}})  # whoever comes next finishes it
-    if await db[table.name].find_one(_older(table), {}):
-        # Old values would not pass the new validator, new ones not the old.
-        await db.command({"collMod": table.name, "validator": {}})
-        await _make_anew(db, table)
+    # Whoever comes next finishes what is broken off here.
+    await db[PULPO].update_one({"_id": f"collection {table.name}"}, {"$set": {"changing": True}})
+    # Old values would not pass the new validator, new ones not the old.
+    await db.command({"collMod": table.name, "validator": {}})
+    await _make_anew(db, table)
     await _build(db, table)
     for name in had["indexes"]:
         if name not in table.indexes:
             await _drop(db, table, name)
     await db.command({"collMod": table.name, "validator": _validator(table)})
-    await db[PULPO].replace_one({"_id": row["_id"]}, row, upsert=True)
+    await _remember(db, table, now)
 
 
 async def _build(db: Database, table: Table) -> None:
