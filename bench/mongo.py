@@ -2,9 +2,9 @@
 
     python bench/mongo.py [--seconds 1] [--rounds 3] [--only WORD]
 
-`alone` is what one would write by hand: a document per order with Decimal128 and dates, one call per operation, majority
-writes, no events. `pulpo` is the store with everything on: the text beside the fields, versions, an event with every
-write. Server and client share the machine. Medians of the rounds; cpu is this process' time per operation.
+`alone` is what one would write by hand: a document per order with Decimal128 and dates, one call per operation,
+majority writes, no events. `pulpo` is the store with everything on: the text beside the fields, versions, an event with
+every write. Server and client share the machine. Medians of the rounds; cpu is this process' time per operation.
 """
 
 import argparse
