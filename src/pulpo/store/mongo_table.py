@@ -142,6 +142,8 @@ class Table:
                 }
             else:
                 found = _present(holders[0], columns)
+                if not found:
+                    continue
             inside = made
             for parent in parents:
                 inside = inside.setdefault(parent, {})

@@ -31,7 +31,7 @@ import pydantic_core
 from pymongo.errors import PyMongoError
 
 from pulpo.errors import PulpoError
-from pulpo.store.mongo_errors import is_conflict, problem
+from pulpo.store.mongo_errors import DRIVER, is_conflict, problem
 from pulpo.store.mongo_group import AssumedError, Entry, Groups, TakenError
 from pulpo.store.mongo_plan import prepare
 from pulpo.store.mongo_session import ABANDONED, Transactions, UnknownOutcomeError
@@ -106,7 +106,7 @@ class Writer:
                 self._fail(group, _unknown(self._patience))
             except Exception as error:  # noqa: BLE001 - told to the callers
                 if len(group) == 1:
-                    self._fail(group, problem(error) if isinstance(error, PyMongoError) else error)
+                    self._fail(group, problem(error) if isinstance(error, DRIVER) else error)
                 else:
                     # What cannot be done together may be done one by one.
                     for entry in group:
