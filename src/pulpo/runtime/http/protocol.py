@@ -14,7 +14,7 @@ from typing import Any
 
 import httptools
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from pulpo.errors import PulpoError
@@ -72,11 +72,11 @@ class Watch(ServerState):
                 connection.look(now)
         self._tell()
 
-    def room(self) -> bool:
+    def room(self, new: Connection) -> bool:
         """Whether one more connection may stay; those that have been idle longest go first."""
         if len(self.connections) <= self.most:
             return True
-        idle = [each for each in self.connections if isinstance(each, Connection) and each.idle]
+        idle = [each for each in self.connections if isinstance(each, Connection) and each.idle and each is not new]
         # an eighth at once, so that a flood of connections does not sort them all for each of its own
         for connection in sorted(idle, key=lambda each: each.since)[: max(1, self.most // 8)]:
             self.connections.discard(connection)
@@ -118,6 +118,7 @@ class Connection(HttpToolsProtocol):
         self._fed = 0  # bytes of a head that is not complete
         self._raw = self._got = 0  # bytes since the head was complete, and those of them that are body
         self._refusal: PulpoError | None = None
+        self._running: RequestResponseCycle | None = None  # `cycle` is the last that was asked
         self._unsent, self._stuck = 0, 0.0
 
     # from the transport
@@ -125,7 +126,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Keep it, if there is room."""
         super().connection_made(transport)
-        if not self._watch.room():
+        if not self._watch.room(self):
             self._ended = True
             self._watch.admission.refused += 1
             transport.write(_FULL.text(self._watch.default_headers))
@@ -163,8 +164,12 @@ class Connection(HttpToolsProtocol):
                 self._refuse(_malformed())
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of everything."""
+        """Let go of everything, and of the requests before the last one too."""
         super().connection_lost(exc)
+        for cycle in (self._running, *(cycle for cycle, _ in self.pipeline)):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
         self.pipeline.clear()
 
     @property
@@ -199,6 +204,8 @@ class Connection(HttpToolsProtocol):
         if len(self.pipeline) >= MOST_PIPELINED:
             raise _malformed()
         super().on_headers_complete()
+        if idle:
+            self._running = self.cycle
         self.headers = []  # what a chunked body has behind it is no header of the request
         if self.scope["method"] not in _BODILESS:
             self.cycle.transport = _Polite(self, self.transport)  # type: ignore[assignment]
@@ -219,6 +226,7 @@ class Connection(HttpToolsProtocol):
             return
         if self.pipeline:
             cycle, app = self.pipeline.pop()
+            self._running = cycle
             self._start_asgi_task(cycle, app)
         if not self._ended:
             self.flow.resume_reading()
