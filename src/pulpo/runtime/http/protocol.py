@@ -22,6 +22,7 @@ from pulpo.model.ids import ulid
 from pulpo.runtime.http import problems
 from pulpo.runtime.http.limits import ALWAYS, RETRY_AFTER, Admission
 from pulpo.runtime.http.middleware import HEADERS
+from pulpo.runtime.process import give_back_memory
 from pulpo.settings import ApiSettings
 
 MOST_HEADERS = 100
@@ -29,6 +30,8 @@ MOST_PIPELINED = 16
 """Requests that a client may send ahead on one connection, before the answer to the first of them."""
 SWEEP = 1.0
 """Seconds between looks at all connections; deadlines are kept to about that."""
+CROWD = 500
+"""Connections whose memory is worth giving back when most of them have gone."""
 PARTING = 2.0
 """Seconds in which a client that was refused may read why, while what it still sends is thrown away."""
 _FRAMING = 8
@@ -58,6 +61,7 @@ class Watch(ServerState):
         self.now = 0.0
         self.turned_away: Counter[str] = Counter()
         self._next = 0.0
+        self._crowd = 0
         self._told: Counter[str] = Counter()
 
     def tick(self, now: float) -> None:
@@ -70,7 +74,15 @@ class Watch(ServerState):
         for connection in tuple(self.connections):
             if isinstance(connection, Connection):
                 connection.look(now)
+        self._give_back(len(self.connections))
         self._tell()
+
+    def _give_back(self, count: int) -> None:
+        """When a crowd has gone, its memory is not needed for a while."""
+        self._crowd = max(self._crowd, count)
+        if self._crowd >= CROWD and count < self._crowd // 4:
+            self._crowd = count
+            give_back_memory()
 
     def room(self, new: Connection) -> bool:
         """Whether one more connection may stay; those that have been idle longest go first."""
