@@ -26,8 +26,8 @@ ADDRESSES = {
 }
 UVICORN = ["-m", "uvicorn", "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning",
            "--port", "{port}", "--app-dir", str(HERE)]  # fmt: skip
-GUNICORN = ["-m", "gunicorn", "--bind", "127.0.0.1:{port}", "--workers", "1", "--worker-class", "gthread", "--threads", "4",
-            "--keep-alive", "30", "--log-level", "warning", "--chdir", str(HERE)]  # fmt: skip
+GUNICORN = ["-m", "gunicorn", "--bind", "127.0.0.1:{port}", "--workers", "1", "--worker-class", "gthread",
+            "--threads", "4", "--keep-alive", "30", "--log-level", "warning", "--chdir", str(HERE)]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,9 @@ def database(path: Path) -> dict[str, str]:
     return {"PULPO_DATABASE_URL": f"sqlite:///{path}"}
 
 
-def pulpo_command(folder: Path, products: int, orders: int, lines: Path | None = None, name: str = "pulpo") -> list[str]:
+def pulpo_command(
+    folder: Path, products: int, orders: int, lines: Path | None = None, name: str = "pulpo"
+) -> list[str]:
     """The order app, compiled in this folder, with so many rows in `name`.db; how its API process is started."""
     app = folder / "app"
     if not app.exists():

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import psutil
-
 from measuring.servers import Measured
 
 Samples = dict[tuple[str, str], list[dict[str, float]]]
