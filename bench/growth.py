@@ -2,8 +2,8 @@
 
     python bench/growth.py [--orders 1000000] [--quick] [--json FILE]
 
-A million orders take a minute to write and 1.3 GB in a temporary folder (`--folder`), which is removed. What is compared is
-the processor time of a request and its p50: both are disturbed less by others than the rate is.
+A million orders take a minute to write and 1.3 GB in a temporary folder (`--folder`), which is removed. What is
+compared is the processor time of a request and its p50: both are disturbed less by others than the rate is.
 """
 
 import argparse
