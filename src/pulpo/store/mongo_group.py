@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pulpo.store.mongo_events import EventLog
 
 COMMAND = 1_000  # statements of a command
+FEW = 16  # inserts that go as upserts with the updates of their collection, to save a round trip
 CHARACTERS = 4_000_000  # of documents in a command, whose 48 MB hold the text, its fields and UTF-8
 
 
@@ -133,23 +134,31 @@ class Groups:
         return plan.stages
 
     async def _send(self, session: AsyncClientSession, stage: Stage, number: int) -> None:
-        for name, pending in stage.inserts.items():
+        for name in {**stage.inserts, **stage.updates, **stage.deletes}:
             table = self._tables[name]
-            for part in _parts(pending):
+            inserts, updates = stage.inserts.get(name, []), stage.updates.get(name, [])
+            together = bool(updates) and len(inserts) <= FEW
+            for part in _parts([] if together else inserts):
                 documents = [stored(table, key, held) for key, held in part]
-                reply = await self._db.command({"insert": name, "documents": documents}, session=session)
-                _check(reply, part, number)
-        for name, pending in stage.updates.items():
-            table = self._tables[name]
-            for part in _parts(pending):
-                updates = [changes(table, key, held) for key, held in part]
-                reply = await self._db.command({"update": name, "updates": updates}, session=session)
-                _check(reply, part, number)
-        for name, pending in stage.deletes.items():
-            for part in _parts(pending):
-                deletes = [removal(key, held) for key, held in part]
-                reply = await self._db.command({"delete": name, "deletes": deletes}, session=session)
-                _check(reply, part, number)
+                await self._command(session, {"insert": name, "documents": documents}, part, number)
+            for part in _parts([*inserts, *updates] if together else updates):
+                statements = [changes(table, key, held) for key, held in part]
+                await self._command(session, {"update": name, "updates": statements}, part, number)
+            for part in _parts(stage.deletes.get(name, [])):
+                removals = [removal(key, held) for key, held in part]
+                await self._command(session, {"delete": name, "deletes": removals}, part, number)
+
+    async def _command(
+        self, session: AsyncClientSession, command: dict[str, Any], part: list[tuple[Key, Held]], stage: int
+    ) -> None:
+        """Send a part of a stage, and raise what the answer says went wrong."""
+        reply = await self._db.command(command, session=session)
+        for said in reply.get("writeErrors", ()):
+            if said["code"] == DUPLICATE:
+                raise TakenError(part[said["index"]][1].owner, stage, said)
+            raise WriteError(said.get("errmsg", "refused"), said["code"], said)
+        if reply["n"] != len(part):
+            raise AssumedError
 
     def why(self, entry: Entry, taken: TakenError) -> Exception:
         """Why a batch that went alone failed; each of its writes was a stage."""
@@ -166,6 +175,8 @@ class Groups:
 
 def _parts(pending: list[tuple[Key, Held]]) -> list[list[tuple[Key, Held]]]:
     """What fits into a command each."""
+    if not pending:
+        return []
     parts: list[list[tuple[Key, Held]]] = [[]]
     size = 0
     for item in pending:
@@ -176,14 +187,3 @@ def _parts(pending: list[tuple[Key, Held]]) -> list[list[tuple[Key, Held]]]:
         parts[-1].append(item)
         size += length
     return parts
-
-
-def _check(reply: Mapping[str, Any], part: list[tuple[Key, Held]], stage: int) -> None:
-    """Raise what a reply says went wrong."""
-    for said in reply.get("writeErrors", ()):
-        held = part[said["index"]][1]
-        if said["code"] == DUPLICATE:
-            raise TakenError(held.owner, stage, said)
-        raise WriteError(said.get("errmsg", "refused"), said["code"], said)
-    if reply["n"] != len(part):
-        raise AssumedError

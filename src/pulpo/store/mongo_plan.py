@@ -280,9 +280,15 @@ def stored(table: Table, key: Key, held: Held) -> dict[str, Any]:
 
 
 def changes(table: Table, key: Key, held: Held) -> dict[str, Any]:
-    """An update statement: the document anew, or its counter raised, where it is at the version expected."""
-    where = {"_id": key[1], "version": held.base}
-    return {"q": where, "u": {"$inc": {REQUIRED: 1}} if held.pending == "require" else stored(table, key, held)}
+    """An update statement: the document anew, or its counter raised, where it is at the version expected.
+
+    An insert is an upsert of a version that there never is: a document with this id does not match it, and collides.
+    """
+    if held.pending == "require":
+        return {"q": {"_id": key[1], "version": held.base}, "u": {"$inc": {REQUIRED: 1}}}
+    if held.pending == "insert":
+        return {"q": {"_id": key[1], "version": 0}, "u": stored(table, key, held), "upsert": True}
+    return {"q": {"_id": key[1], "version": held.base}, "u": stored(table, key, held)}
 
 
 def removal(key: Key, held: Held) -> dict[str, Any]:
