@@ -10,7 +10,7 @@ from pymongo.errors import WriteError
 
 from pulpo.errors import PulpoError
 from pulpo.store.mongo_errors import DUPLICATE
-from pulpo.store.mongo_plan import Held, Key, Plan, Prepared, Stage, changes, removal, stored, to_read
+from pulpo.store.mongo_plan import Held, Key, Plan, Prepared, Stage, changes, removal, stored, takes, to_read
 from pulpo.store.mongo_session import Transactions
 from pulpo.store.mongo_table import TEXT, Table
 from pulpo.store.port import DuplicateId, UniqueTaken, WriteFailed
@@ -46,12 +46,19 @@ class AssumedError(Exception):
     """A document that was not read is not as its write assumes."""
 
 
-class TakenError(Exception):
-    """A unique value is taken: the batch's place in the group, the stage, and what the server says."""
+class ApartError(Exception):
+    """A batch, whose place in the group this is, has to go alone for an exact answer."""
+
+    def __init__(self, owner: int) -> None:
+        super().__init__(owner)
+        self.owner = owner
+
+
+class TakenError(ApartError):
+    """A unique value is taken: the stage, and what the server says."""
 
     def __init__(self, owner: int, stage: int, said: Mapping[str, Any]) -> None:
-        super().__init__(owner, stage)
-        self.owner = owner
+        super().__init__(owner)
         self.stage = stage
         self.said = said
 
@@ -76,7 +83,7 @@ class Groups:
 
         Raises:
             AssumedError: Something is not as assumed, where not `everything` is read first.
-            TakenError: A unique value is taken.
+            ApartError: A batch has to go alone; if it did, a unique value is taken.
             PyMongoError, UnknownOutcomeError: As of `Transactions.commit`.
         """
         session = await self._transactions.begin()
@@ -85,6 +92,9 @@ class Groups:
             stages = self._planned(group, known, everything=everything)
             for number, stage in enumerate(stages):
                 await self._send(session, stage, number)
+            if group[0].alone and group[0].error is not None:
+                await self._transactions.drop()  # the writes before the one that failed are good, so its reason counts
+                return
             events = [entry.events for entry in group if entry.error is None and entry.events is not None]
             if events:
                 await self._log.insert(session, events)
@@ -124,10 +134,15 @@ class Groups:
             try:
                 entry.versions = plan.apply(entry.writes, place, singly=entry.alone)
             except WriteFailed as error:
-                # The first reason counts: one before it may be among what was not read.
-                if not everything and any(write.key not in known for write in entry.writes[: error.index]):
+                # The first reason counts: one before it may be among what was not read, or a unique value.
+                before = entry.writes[: error.index]
+                if not everything and any(write.key not in known for write in before):
                     raise AssumedError from error
                 entry.error = error
+                if entry.alone:
+                    return plan.tried
+                if any(takes(write) for write in before):
+                    raise ApartError(place) from error
             except Exception as error:  # noqa: BLE001 - it is raised where it is awaited
                 entry.error = error
         plan.flush()
