@@ -46,7 +46,7 @@ examples: $(READY) ## pack dist/ecommerce-app.tar.gz
 	@$(BIN)/python tools/pack_examples.py
 
 lock: ## renew requirements.lock from pyproject.toml (needs uv)
-	uv pip compile pyproject.toml --group dev --extra prefect --universal --python-version 3.11 \
+	uv pip compile pyproject.toml --group dev --extra prefect --extra mongodb --extra mongodb-local --universal --python-version 3.11 \
 		--generate-hashes --no-header --quiet --output-file requirements.lock
 
 clean: ## take the demo down, remove what was built and every cache (.venv stays)
