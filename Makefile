@@ -54,8 +54,8 @@ examples: $(READY) ## pack dist/ecommerce-app.tar.gz
 	@$(BIN)/python tools/pack_examples.py
 
 lock: ## renew requirements.lock from pyproject.toml (needs uv)
-	uv pip compile pyproject.toml --group dev --extra mongodb --extra mongodb-local --extra opentelemetry --extra prefect --universal --python-version 3.11 \
-		--generate-hashes --no-header --quiet --output-file requirements.lock
+	uv pip compile pyproject.toml --group dev --extra mongodb --extra mongodb-local --extra opentelemetry --extra prefect \
+		--universal --python-version 3.11 --generate-hashes --no-header --quiet --output-file requirements.lock
 
 clean: ## take the demo down, remove what was built and every cache (.venv stays)
 	@if [ -d .demo ] && [ -x $(BIN)/pulpo ]; then for app in .demo/*/; do (cd "$$app" && "$(CURDIR)/$(BIN)/pulpo" down); done; fi

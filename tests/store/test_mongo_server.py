@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -272,3 +273,23 @@ async def test_a_document_too_large_is_an_error_of_its_own(store: MongoStore) ->
     assert [results[0], results[2]] == [(1,), (1,)]
     assert getattr(results[1], "code", None) == "PULPO505"
     assert await store.count(THINGS) == 2
+
+
+def test_the_driver_is_loaded_only_where_it_is_needed() -> None:
+    """Without it Pulpo works, and an address of MongoDB is refused with what to install."""
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "import pulpo, pulpo.runtime.application\n"
+        "from pulpo.errors import PulpoError\n"
+        "from pulpo.store.connect import connect\n"
+        "connect('sqlite:///a.db', Path('.'))\n"
+        "assert not {'pymongo', 'bson'} & set(sys.modules)\n"
+        "sys.modules['pymongo'] = sys.modules['bson'] = None\n"
+        "try:\n"
+        "    connect('mongodb://localhost/shop', Path('.'))\n"
+        "except PulpoError as error:\n"
+        "    print(error.code, error.hint)\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout == "PULPO105 pip install 'pulpo-core[mongodb]'\n"
