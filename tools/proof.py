@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PROOFS = ("tests.proof.kills", "tests.proof.races", "tests.proof.contention")
+PROOFS = ("tests.proof.kills", "tests.proof.races", "tests.proof.contention", "tests.proof.contract")
 
 
 def main() -> int:
