@@ -12,7 +12,7 @@ def test_the_order_app_keeps_to_its_document(tmp_path: Path) -> None:
     some = r"^/(products|products/bulk|orders/\{id\}|operations/orders/cancel|runs|flows/orders/runs|livez)$"
     result = contract.prove(tmp_path, examples=15, include=some)
     assert result.failures == []
-    assert len(result.cases) == result.operations == 10
-    assert min(result.checks[name] for name in contract.CHECKS) > 500
+    assert len(result.cases) == result.operations == 11
+    assert min(result.checks[name] for name in contract.CHECKS) > 100
     assert 0 < sum(result.positive.values()) < sum(result.cases.values())
     assert set(result.phases) == set(contract.PHASES)
