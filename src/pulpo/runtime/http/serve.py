@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import importlib
 import json
 import logging
@@ -32,6 +33,7 @@ if sys.platform != "win32":
 
 _OWN_FILES = 256
 """What the process opens besides its clients' connections: databases, logs, connections of its own."""
+_AGAIN = 0.02
 _EXTRA = ("facts", "request_id", "run", "operation", "attempt")
 
 
@@ -119,13 +121,14 @@ class _Server(uvicorn.Server):
         self.config.app.state.access.flush()  # type: ignore[union-attr]  # `serve` put it there
 
 
-def serve(root: Path, host: str | None = None, port: int | None = None) -> None:
+def serve(root: Path, host: str | None = None, port: int | None = None, *, wait: float = 0.0) -> None:
     """Serve a compiled project until SIGTERM or SIGINT, then drain within 10 s.
 
     Args:
         root: The project's root.
         host: A loopback address; by default the setting `api.host`.
         port: 0 for a free one, which the log names; by default the setting `api.port`.
+        wait: Seconds to wait for a port that is taken.
     Raises:
         PulpoError: PULPO802 not compiled; PULPO701 the port is taken; PULPO705 the host is not loopback; what the
             store finds wrong with the database (PULPO506, PULPO507, PULPO508).
@@ -134,7 +137,7 @@ def serve(root: Path, host: str | None = None, port: int | None = None) -> None:
     app = load_app(root)
     app.state.access = AccessLines(sys.stderr.write)
     settings = app.state.application.settings
-    listener = _listener(host or settings.api.host, settings.api.port if port is None else port)
+    listener = _listener(host or settings.api.host, settings.api.port if port is None else port, wait)
     config = uvicorn.Config(
         app,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
@@ -201,7 +204,7 @@ def log_to_stderr(level: int = logging.INFO) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _listener(host: str, port: int) -> socket.socket:
+def _listener(host: str, port: int, wait: float) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     address = "127.0.0.1" if host == "localhost" else host
     if not is_loopback(address):
@@ -210,14 +213,19 @@ def _listener(host: str, port: int) -> socket.socket:
         )
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((address, port))
-    except OSError as error:
-        listener.close()
-        raise PulpoError(
-            "PULPO701",
-            f"port {port} of {host} cannot be used: {error.strerror}",
-            hint="set PULPO_API_PORT to a free one",
-        ) from None
-    listener.set_inheritable(True)
-    return listener
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            listener.bind((address, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE and time.monotonic() < deadline:
+                time.sleep(_AGAIN)
+                continue
+            listener.close()
+            raise PulpoError(
+                "PULPO701",
+                f"port {port} of {host} cannot be used: {error.strerror}",
+                hint="set PULPO_API_PORT to a free one",
+            ) from None
+        listener.set_inheritable(True)
+        return listener
