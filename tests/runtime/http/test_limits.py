@@ -173,7 +173,7 @@ async def test_a_place_that_was_given_before_the_cancellation_is_not_lost() -> N
 
 
 async def test_a_turn_begins_requests_for_a_few_milliseconds_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of ten at once that take 2 ms of the processor each some begin at once, the others in later turns, in order."""
+    """Of ten at once that take 4 ms of the processor each some begin at once, the others in later turns, in order."""
     clock = 100.0
     monkeypatch.setattr("pulpo.runtime.http.limits.time.perf_counter", lambda: clock)
     admission = Admission(200, 1000)
@@ -188,7 +188,7 @@ async def test_a_turn_begins_requests_for_a_few_milliseconds_only(monkeypatch: p
             await admission.wait(place)
         begun.append(number)
         turns.append(turn)
-        clock += 0.002
+        clock += 0.004
         admission.leave()
 
     tasks = [asyncio.create_task(request(number)) for number in range(10)]
