@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one round of a second, nothing is taken again")
     parser.add_argument("--peers", default=",".join(DEFAULT), help=f"all, or some of {', '.join(known)}; Pulpo always")
     parser.add_argument("--others", type=float, default=0.3, help="processors that others may use during a sample")
-    parser.add_argument("--retries", type=int, default=2, help="how often a disturbed sample is taken again")
+    parser.add_argument("--retries", type=int, default=30, help="how many disturbed samples are taken again")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--write", action="store_true", help="keep the figures, and make the tables of the docs")
     given = parser.parse_args()

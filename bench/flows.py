@@ -11,7 +11,7 @@ compared:
   Pulpo uses too and which makes the sketch faster;
 * `asyncio`: the same coroutines without any journal.
 
-Usage: python bench/flows.py [--rounds 3] [--json FILE]
+Usage: python bench/flows.py [--rounds 3] [--quick] [--json FILE]
 """
 
 from __future__ import annotations
@@ -288,10 +288,11 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="one round")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        result = runner.run(measure(given.rounds))
+        result = runner.run(measure(1 if given.quick else given.rounds))
     show(result)
     if given.json:
         given.json.write_text(json.dumps(result, indent=2) + "\n")

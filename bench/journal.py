@@ -176,9 +176,8 @@ def _ask(process: subprocess.Popen[str], what: str) -> dict[str, float]:
 
 def show(result: dict[str, Any]) -> None:
     """A table for people."""
-    print(
-        f"{result['finished']:,} finished runs: {result['database_mib']} MiB, {result['seconds_to_write_them']} s to write"
-    )
+    size, took = result["database_mib"], result["seconds_to_write_them"]
+    print(f"{result['finished']:,} finished runs: {size} MiB, {took} s to write")
     print(f"{'finished runs':>14}{'flows/s at 20':>15}{'CPU ms a flow':>15}")
     for count, figures in result["figures"].items():
         print(f"{count:>14,}{figures['flows_per_s']:>15,.0f}{figures['cpu_ms']:>15.2f}")
