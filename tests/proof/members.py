@@ -105,4 +105,3 @@ def database(kind: str, folder: Path, name: str) -> Iterator[str]:
 
 
 STORES = ("sqlite", "mongodb")
-
