@@ -5,7 +5,8 @@ and `order_to_cash` is started for each, by clients that send again under the sa
 answer. Then somebody dies by SIGKILL: the primary, the worker that began the latest body, or both; in a blackout two of
 three members, so that for a while nobody can write. The dead come back, every run has to come to its proper end, and
 the audit of the kill proof looks at journal, events, bodies, stock, books and the gateway's books. Meanwhile one client
-writes without pause, so that it is known how long nobody could, one follows the events, and one asks `/readyz`.
+writes without pause, so that it is known how long nobody could, one reads, one follows the events, and one asks
+`/readyz`.
 """
 
 from __future__ import annotations
@@ -36,13 +37,13 @@ PRIMARY, WORKER, BOTH, BLACKOUT = "the primary", "a worker", "the primary and a 
 KINDS = (PRIMARY, WORKER, BOTH, BLACKOUT)
 RESUMED = 15.0
 """Seconds after which a write has to be acknowledged again."""
-DARK = 12.0
-"""Seconds that a blackout lasts: longer than a worker's lease."""
+DARK = ((10.0, 14.0), (10.0, 14.0), (34.0, 36.0))
+"""Seconds that blackouts last, in turn: longer than a lease, and longer than a commit waits for a primary."""
 LEASE = "2"
 PATIENCE = 90.0
 CLIENTS = 4
-ATTEMPT = 8.0
-"""Seconds that a client waits for an answer before it asks again under the same key."""
+ATTEMPT, LONG = 8.0, 60.0
+"""Seconds that a client waits for an answer before it asks again under the same key; one waits for any answer."""
 SOON = {"PULPO409", "PULPO411", "PULPO507"}
 """What a client may be told while something goes on elsewhere or the database is away: to ask again."""
 
@@ -59,8 +60,8 @@ class Notes:
 class Customer:
     """A patient client: one key per request, sent again until there is an answer that is one."""
 
-    def __init__(self, url: str, notes: Notes, name: str) -> None:
-        self._http = httpx.Client(base_url=url, trust_env=False, timeout=ATTEMPT)
+    def __init__(self, url: str, notes: Notes, name: str, attempt: float = ATTEMPT) -> None:
+        self._http = httpx.Client(base_url=url, trust_env=False, timeout=attempt)
         self._notes, self._name, self._sent = notes, name, 0
 
     def close(self) -> None:
@@ -129,7 +130,7 @@ class Writing(Beside):
 
     def __init__(self, url: str, notes: Notes) -> None:
         super().__init__(notes)
-        self._client = Customer(url, notes, "writing")
+        self._client = Customer(url, notes, "writing", LONG)
         self.acknowledged: dict[str, tuple[float, float]] = {}
 
     def once(self) -> None:
@@ -146,6 +147,23 @@ class Writing(Beside):
         later = (acknowledged for sent, acknowledged in list(self.acknowledged.values())[-2000:] if sent > since)
         first = next(later, None)
         return None if first is None else first - since
+
+
+class Reading(Beside):
+    """Reads a document, and expects it, or to be told when to come back."""
+
+    def __init__(self, url: str, notes: Notes) -> None:
+        super().__init__(notes)
+        self._http = httpx.Client(base_url=url, trust_env=False, timeout=LONG)
+
+    def once(self) -> None:
+        """A product."""
+        response = self._http.get("/products/prod_mug")
+        code = "" if response.is_success else response.json()["code"]
+        self.notes.answers[f"read: {response.status_code} {code}".strip()] += 1
+        if code and (code != "PULPO507" or "Retry-After" not in response.headers):
+            self.notes.problems.append(f"a read was answered {response.status_code} {response.text}")
+        self._stop.wait(0.1)
 
 
 class Following(Beside):
@@ -222,6 +240,7 @@ class Proof:
         self.writing = Writing(shop.url, self.notes)
         self.following = Following(shop.url, self.notes)
         self.asking = Asking(shop.url, self.notes)
+        self.reading = Reading(shop.url, self.notes)
         self.clients = [Customer(shop.url, self.notes, f"client-{number}") for number in range(CLIENTS)]
         self.rounds: Counter[str] = Counter()
         self.killed: Counter[str] = Counter()
@@ -246,7 +265,7 @@ class Proof:
     def play(self, rounds: list[str]) -> None:
         """Play rounds of these kinds, then look at the whole."""
         began = time.monotonic()
-        beside: tuple[Beside, ...] = (self.writing, self.following, self.asking)
+        beside: tuple[Beside, ...] = (self.writing, self.reading, self.following, self.asking)
         for each in beside:
             each.start()
         with ThreadPoolExecutor(CLIENTS) as pool:
@@ -256,6 +275,7 @@ class Proof:
                 resumed = f", resumed after {self.resumed[-1]:.1f} s" if kind != WORKER and self.resumed else ""
                 said = f"{number:4}/{len(rounds)} {time.monotonic() - at:5.1f} s  {kind}{resumed}"
                 print("\n     ".join([said, *self.problems[known:]]), flush=True)
+        time.sleep(1.0)  # what was committed last is on its way to who follows
         for each in beside:
             each.stop()
         self.seconds = time.monotonic() - began
@@ -308,7 +328,7 @@ class Proof:
             if victim == BLACKOUT:
                 self.members.kill((found + 1) % 3)
                 self.killed["secondaries"] += 1
-                time.sleep(self.chance.uniform(DARK - 2, DARK + 2))
+                time.sleep(self.chance.uniform(*DARK[self.rounds[BLACKOUT] % len(DARK)]))
                 primary = time.monotonic()  # it is counted from when somebody can be elected again
         return Moment(primary, worker)
 
