@@ -20,6 +20,7 @@ from pulpo.runtime.counts import Counts, Outcome
 from pulpo.runtime.deadlines import Deadlines, Expired
 from pulpo.runtime.journal import StepRun, clock, error_json
 from pulpo.runtime.session import Access, Session
+from pulpo.runtime.tables import STEPS
 from pulpo.settings import Settings
 from pulpo.spec import Json, OperationSpec
 from pulpo.store.port import Batch, DuplicateId, StaleVersion, Store, UniqueTaken, Unreachable, Write, WriteFailed
@@ -156,6 +157,7 @@ class Execution:
                 elif conflicts >= UNIQUE_TRIES:
                     raise
                 await asyncio.sleep(random.uniform(0, min(0.05, 0.001 * 2**conflicts)))  # noqa: S311 - jitter
+                await self._refuse_if_taken()
             except (NotReady, Lost, Unreachable):
                 raise  # the store has waited itself, and perhaps the result is there: whoever runs this has to look
             except PulpoError as error:
@@ -170,6 +172,13 @@ class Execution:
                     raise PulpoError("PULPO401", detail, hint="the log has the traceback") from error
                 failures += 1
                 await self._back_off(failures, error)
+
+    async def _refuse_if_taken(self) -> None:
+        """Raise Lost where another worker has restamped the step: what it read has changed by that one's work."""
+        if self.step.version:
+            found = await self.store.get(STEPS, self.step.id)
+            if found is not None and found.version != self.step.version:
+                raise Lost
 
     async def _attempt(self) -> str:
         spec, step = self.spec, self.step

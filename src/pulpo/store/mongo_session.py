@@ -1,14 +1,16 @@
 """The session that a process' transactions run in: begun, committed until the outcome is known, given up.
 
 A process that is killed leaves its transaction open on the server, which ends it a minute later and lets nobody write
-its documents until then. So who is kept from a document for longer than any transaction of Pulpo's takes ends those
-that lie about. One whose owner lives after all begins again: to it this is a conflict like any other.
+its documents until then. So who is kept from a document for longer than transactions of Pulpo's usually take ends those
+that lie about: whose connection is gone, which a killed process' is at once, or that are open for long. One whose owner
+lives after all begins again: to it this is a conflict like any other.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bson import Timestamp
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from pymongo.asynchronous.client_session import AsyncClientSession
     from pymongo.asynchronous.database import AsyncDatabase
 
+LOOK = 0.3  # seconds in the way of others until somebody looks whose transaction it is
 ABANDONED = 5.0  # seconds that a transaction is open before it is taken for one that nobody comes back to
 MAJORITY = WriteConcern("majority", j=True)
 SNAPSHOT = ReadConcern("snapshot")
@@ -82,18 +85,29 @@ class Transactions:
             await session.end_session()
 
     async def end_abandoned(self) -> None:
-        """End the transactions of this user's that have been open for long and do nothing at the moment."""
+        """End the transactions of this user's that do nothing now and to which, it seems, nobody comes back."""
         now = time.monotonic()
-        if now - self._asked < ABANDONED / 2:
+        if now - self._asked < LOOK:
             return
         self._asked = now
-        wanted = {
-            "type": "idleSession",
-            "appName": self._app,
-            "transaction.timeOpenMicros": {"$gt": int(ABANDONED * 1_000_000)},
-        }
-        pipeline: list[dict[str, Any]] = [{"$currentOp": {"allUsers": False, "idleSessions": True}}, {"$match": wanted}]
+        pipeline: list[dict[str, Any]] = [
+            {"$currentOp": {"allUsers": False, "idleSessions": True, "idleConnections": True}},
+            {"$match": {"appName": self._app}},
+            {"$project": {"type": 1, "lsid": 1, "connectionId": 1, "shard": 1, "transaction.timeOpenMicros": 1}},
+        ]
         admin = self._db.client.admin
         found = await (await admin.aggregate(pipeline)).to_list()
-        if found:
-            await admin.command({"killSessions": [{"id": one["lsid"]["id"]} for one in found]})
+        connected = {one.get("connectionId") for one in found if one["type"] == "op"}
+        idle = [one for one in found if one["type"] == "idleSession" and "transaction" in one]
+        left = [one for one in idle if _left(one, connected)]
+        if left:
+            await admin.command({"killSessions": [{"id": one["lsid"]["id"]} for one in left]})
+
+
+def _left(session: Mapping[str, Any], connected: Collection[int | None]) -> bool:
+    """Whether a transaction's owner is gone, or has not done anything for so long that it might as well be."""
+    seconds = session["transaction"]["timeOpenMicros"] / 1_000_000
+    if seconds > ABANDONED:
+        return True
+    # Behind a router a shard sees the router's connections, not those of processes.
+    return seconds > LOOK and "shard" not in session and session.get("connectionId") not in connected

@@ -35,7 +35,7 @@ from pulpo.errors import PulpoError
 from pulpo.store.mongo_errors import DRIVER, is_conflict, problem
 from pulpo.store.mongo_group import ApartError, AssumedError, Entry, Groups, TakenError
 from pulpo.store.mongo_plan import prepare
-from pulpo.store.mongo_session import ABANDONED, Transactions, UnknownOutcomeError
+from pulpo.store.mongo_session import LOOK, Transactions, UnknownOutcomeError
 from pulpo.store.mongo_table import Table
 from pulpo.store.port import Batch, Unreachable
 
@@ -175,7 +175,7 @@ class Writer:
         if not is_conflict(error):
             await asyncio.sleep(min(0.5, 0.02 * 2**tries))
             return
-        if waited > ABANDONED:
+        if waited > LOOK:
             await self._transactions.end_abandoned()
         if tries > TENACITY and len(group) > 1:
             half = len(group) // 2
