@@ -93,8 +93,18 @@ def _markdown(result: dict[str, Any]) -> str:
     for name, figures in result["figures"].items():
         lines.append(f"| {TITLES[name]} | " + " | ".join(_cell(figures.get(each), " ms") for each in SCENARIOS) + " |")
     for name, ratios in result["pulpo_to"].items():
+        if name == "two":  # a goal says it the other way round
+            continue
         cells = (_ratio(ratios.get(each), "{median:.3g} ({low:.3g} to {high:.3g})") for each in SCENARIOS)
         lines.append(f"| Pulpo to {TITLES[name]} | " + " | ".join(cells) + " |")
+    lines += [
+        "",
+        "| CPU us a request | " + " | ".join(SCENARIOS.values()) + " |",
+        "| --- |" + " ---: |" * len(SCENARIOS),
+    ]
+    for name, figures in result["figures"].items():
+        cells = (f"{figures[each]['cpu_us']:,.0f}" if each in figures else "" for each in SCENARIOS)
+        lines.append(f"| {TITLES[name]} | " + " | ".join(cells) + " |")
     quiet, _, samples = _quiet(result)
     failed = sum(figure["failed"] for figures in result["figures"].values() for figure in figures.values())
     most = result["most_others"]
@@ -119,7 +129,11 @@ def _markdown(result: dict[str, Any]) -> str:
 def _cell(figure: dict[str, Any] | None, unit: str = "") -> str:
     if figure is None:
         return ""
-    return f"{figure['rate']:,.0f}" + (f" ({figure['p99_ms']:.3g}{unit})" if "p99_ms" in figure else "")
+    return f"{figure['rate']:,.0f}" + (f" ({_ms(figure['p99_ms'])}{unit})" if "p99_ms" in figure else "")
+
+
+def _ms(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _ratio(ratio: dict[str, Any] | None, form: str) -> str:

@@ -340,6 +340,7 @@ def _check_model(
     site: Site, model: str, fields: tuple[FieldSpec, ...], groups: Mapping[str, tuple[tuple[str, ...], ...]]
 ) -> None:
     known = tuple(field.name for field in fields)
+    nested = {field.name for field in fields if field.kind in ("list", "embedded", "json")}
     if not model.isidentifier() or not model[:1].isupper():
         site.find("PULPO102", f'model "{model}" is not named by a capitalised word', "write it like `StockMovement`")
     for option, named in groups.items():
@@ -347,6 +348,9 @@ def _check_model(
             if name not in known:
                 message = f'model {model}: {option} names "{name}", which is no field'
                 site.find("PULPO102", message, Nearest(known).to(name))
+            elif name in nested:
+                message = f'model {model}: {option} names "{name}", which is no single value'
+                site.find("PULPO102", message, "only single values can be indexed")
     for field in fields:
         if field.within is not None and field.within not in known:
             message = f'model {model}: field {field.name} is within "{field.within}", which is no field'
