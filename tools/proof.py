@@ -8,9 +8,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PROOFS = tuple(
-    f"tests.proof.{name}" for name in ("kills", "races", "contention", "preconditions", "crowd", "overload")
-)
+PROOFS = tuple(f"tests.proof.{name}" for name in ("kills", "races", "contention", "preconditions", "crowd", "overload"))
 
 
 def main() -> int:
