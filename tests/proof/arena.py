@@ -57,11 +57,13 @@ class Arena:
 
     Args:
         folder: An empty folder, the arena's own.
+        database: Where the shop keeps its data; without it in the SQLite file of a new project.
         settings: Environment variables of the shop's processes (`PULPO_ENGINE_LEASE`).
     """
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, *, database: str = "", **settings: str) -> None:
         self.root = folder / "ecommerce-app"
+        self._database = database
         self.gateway_port = _free_port()
         self._ends = ExitStack()
         self._settings = settings
@@ -85,6 +87,9 @@ class Arena:
 
     def __enter__(self) -> Self:
         shutil.copytree(EXAMPLE, self.root, ignore=_LEFT_OUT)
+        if self._database:  # in the file, where processes find it that are started without this environment
+            with (self.root / "pulpo.toml").open("a", encoding="utf-8") as file:
+                file.write(f'\n[database]\nurl = "{self._database}"\n')
         command = [sys.executable, "-m", "pulpo.cli.main", "compile"]
         done = subprocess.run(command, cwd=self.root, env=self.environ, check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr

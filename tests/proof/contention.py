@@ -359,9 +359,9 @@ async def play(urls: list[str], gateway: str, *, rounds: int, at_once: int, seed
         return ring
 
 
-def contend(folder: Path, *, rounds: int, seed: int, at_once: int = 4) -> Result:
+def contend(folder: Path, *, rounds: int, seed: int, at_once: int = 4, database: str = "") -> Result:
     """Play the rounds against real processes, then look at the shop, the gateway and the journal."""
-    with Arena(folder, PULPO_APP_GATEWAY_TIMEOUT_SECONDS="1.0") as arena:
+    with Arena(folder, database=database, PULPO_APP_GATEWAY_TIMEOUT_SECONDS="1.0") as arena:
         gateway = arena.start_gateway()
         arena.ask_inside("stock", "0", "100000", "0")
         apis = [arena.start_api() for _ in range(2)]

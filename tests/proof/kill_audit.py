@@ -53,7 +53,7 @@ class Audit:
         self._runner = asyncio.Runner()
         self._runner.run(app.store.open(collections(app.spec)))
         self.figures = Figures()
-        self._cursor = "0-0"
+        self._cursor: str | None = None
 
     def close(self) -> None:
         """Let go of the database."""

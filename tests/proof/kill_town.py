@@ -41,7 +41,7 @@ class Shop:
         self._next_crashes: list[str] = []
         self._armed: set[str] = set()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._http = httpx.Client(base_url=f"http://127.0.0.1:{self._port}", trust_env=False, timeout=30)
+        self._http = httpx.Client(base_url=self.url, trust_env=False, timeout=30)
         self._keys = itertools.count(1)
 
     def __enter__(self) -> Self:
@@ -53,6 +53,11 @@ class Shop:
         self._http.close()
 
     # processes
+
+    @property
+    def url(self) -> str:
+        """Where the API listens."""
+        return f"http://127.0.0.1:{self._port}"
 
     def open(self, mode: Mode, *crashes: str) -> None:
         """Have the processes of this mode run, and no others.
@@ -92,6 +97,11 @@ class Shop:
             process.kill()
             process.wait()
         return bool(victims)
+
+    def kill_one(self) -> bool:
+        """SIGKILL the first of those who run flows that lives; whether one did."""
+        pids = [self._processes[name].pid for name in self._executing() if self._processes[name].poll() is None]
+        return bool(pids) and self.kill(pids[0])
 
     def any_dead(self) -> bool:
         """Whether a process has ended."""

@@ -268,9 +268,9 @@ class Proof:
         }
 
 
-def prove(rounds: list[Round], seed: int, folder: Path) -> dict[str, Any]:
+def prove(rounds: list[Round], seed: int, folder: Path, database: str = "") -> dict[str, Any]:
     """Play rounds on a shop of their own in an empty folder; the figures, `problems` among them."""
-    with Arena(folder, PULPO_ENGINE_LEASE="2") as arena:
+    with Arena(folder, database=database, PULPO_ENGINE_LEASE="2") as arena:
         gateway = Gateway(arena.start_gateway())
         with Shop(arena, folder) as shop:
             audit = Audit(load_application(arena.root))

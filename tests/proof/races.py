@@ -44,9 +44,9 @@ class Result:
     wrong: list[str] = field(default_factory=list)
 
 
-def race(plan: Plan, folder: Path) -> Result:
+def race(plan: Plan, folder: Path, database: str = "") -> Result:
     """Fill a shop, let the processes loose on it all at once, and compare what they say with what is there."""
-    with Arena(folder) as arena:
+    with Arena(folder, database=database) as arena:
         arena.ask_inside("stock", str(plan.orders), str(plan.units), str(plan.seed))
         apis = [arena.start_api() for _ in range(plan.apis)]
         reports = _attempts(plan, arena, apis)
@@ -162,7 +162,7 @@ def _figures(plan: Plan, reports: list[dict[str, Any]], documents: Documents) ->
         "attempts": sum(answers.values()),
         "answers": dict(answers),
         "units": {name: f"{plan.units - left} of {plan.units} sold" for name, left in _left(documents).items()},
-        "processes_on_the_file": plan.callers + plan.apis,
+        "processes_on_the_database": plan.callers + plan.apis,
         "seconds": round(seconds, 1),
         "attempts_per_second": round(sum(answers.values()) / seconds),
         "ms": {"p50": _at(times, 0.5), "p99": _at(times, 0.99), "max": times[-1]},

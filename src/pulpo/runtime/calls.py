@@ -21,7 +21,7 @@ from pulpo.runtime.journal import Run, StepRun, clock, error_from, error_json, s
 from pulpo.runtime.keys import Answer, Key
 from pulpo.runtime.tables import STEPS
 from pulpo.spec import Json, OperationSpec
-from pulpo.store.port import Batch, Write, WriteFailed
+from pulpo.store.port import Batch, Unreachable, Write, WriteFailed
 
 if TYPE_CHECKING:
     from pulpo.runtime.application import Application
@@ -110,6 +110,8 @@ async def _atomic(app: Application, spec: OperationSpec, run: Run, step: StepRun
     )
     try:
         output = await execution.run()
+    except Unreachable:
+        raise  # perhaps it is done: no failure to be recorded, the key or the documents tell
     except PulpoError as error:
         step.state = "failed"
         step.error = run.error = error_json(error, spec.name)
@@ -135,9 +137,10 @@ async def _driven(app: Application, spec: OperationSpec, run: Run, step: StepRun
         driver.start()
     await asyncio.shield(driver.done)
     ended = driver.run
+    if not ended.ended:  # its end may be there all the same, though nobody could say so
+        ended = await app.engine.load(run.id)
     if not ended.ended:
-        current = await app.engine.run(run.id)
-        raise PulpoError("PULPO409", f"run {run.id} goes on elsewhere ({current['state']})", hint="look at the run")
+        raise PulpoError("PULPO409", f"run {run.id} goes on elsewhere ({ended.state})", hint="look at the run")
     if ended.state != "completed":
         raise error_from(ended.error or {"code": "PULPO413", "detail": f"run {run.id} is {ended.state}"})
     record = await app.store.get(STEPS, step.id)

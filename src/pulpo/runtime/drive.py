@@ -26,9 +26,10 @@ from pulpo.runtime.execution import Execution, Followup, Lost, Owner
 from pulpo.runtime.held import UNRECORDED, Held, key_writes
 from pulpo.runtime.intents import intent
 from pulpo.runtime.journal import Run, StepRun, clock, error_json
+from pulpo.runtime.tables import STEPS
 from pulpo.runtime.unwind import Ending, unwind
 from pulpo.spec import FlowPlan, Json, Step
-from pulpo.store.port import Batch, Require, Write, WriteFailed
+from pulpo.store.port import Batch, Require, Unreachable, Write, WriteFailed
 
 if TYPE_CHECKING:
     from pulpo.runtime.engine import Engine
@@ -59,6 +60,7 @@ class Driver:
         self._completed: set[str] = set()
         self._landing: set[str] = set()
         self._recorded: set[str] = set()
+        self._doubtful: set[str] = set()  # steps whose record may be newer than it is known here
         self._active: dict[str, asyncio.Task[None]] = {}
         self._executions: dict[str, Execution] = {}
         self._plan_steps = {step.operation: step for step in plan.steps}
@@ -139,6 +141,7 @@ class Driver:
         except PulpoError as error:
             # what happened cannot be recorded now (no room, not reachable): it stays as it was and is tried again
             log.warning("step %s of run %s is not recorded: %s", name, self.run.id, error.detail)
+            self._doubtful.add(name)
             if (record := self.steps.get(name)) is not None:
                 record.state, record.finished_at = "running", None
             self._timers.append(asyncio.get_running_loop().call_later(1.0, self._launch_if_ready, step))
@@ -151,6 +154,7 @@ class Driver:
         name = step.operation
         try:
             spec = self.app.operation(name)
+            await self._be_sure(name)
             record = self.steps.get(name)
             if record is None:
                 record = self.steps[name] = intent(self.run, step, self._input, self._outputs)
@@ -177,8 +181,8 @@ class Driver:
             )
             self._executions[name] = execution
             await execution.run()
-        except Lost:
-            raise
+        except (Lost, Unreachable):
+            raise  # what the store could not take or give is no failure of the step
         except NotReady as error:
             await self._wait(step, error)
         except asyncio.CancelledError:
@@ -188,6 +192,20 @@ class Driver:
                 cancelled.state = "cancelled"
         except Exception as error:  # noqa: BLE001 - whatever an operation raises ends its run, never the worker
             await self._fail(step, error)
+
+    async def _be_sure(self, *names: str) -> None:
+        """Look at what is recorded of steps that nothing works on, where a commit was given up: perhaps it is in.
+
+        Raises:
+            Lost: Something is not as it is known here: whoever takes the run on reads all of it.
+        """
+        records = [self.steps[name] for name in self._doubtful.intersection(names) if name in self.steps]
+        if records:
+            found = await self.engine.store.get_many(STEPS, tuple(record.id for record in records))
+            versions = {each.id: each.version for each in found}
+            if any(versions.get(record.id, 0) != record.version for record in records):
+                raise Lost
+        self._doubtful.difference_update(names)
 
     async def _cancel_others(self, value: str) -> None:
         # a step that waited for its own run would wait for itself
@@ -396,6 +414,7 @@ class Driver:
         if self.done.done():
             return
         try:
+            await self._be_sure(*self._doubtful)
             await self._decide()
         except Lost:
             self.lose()
@@ -407,6 +426,8 @@ class Driver:
         except PulpoError as error:
             # somebody asked for a cancel, or the store takes nothing now (no room, not reachable): look again
             log.warning("run %s cannot be concluded yet: %s", self.run.id, error.detail)
+            if isinstance(error, Unreachable):
+                self._doubtful.update(self.steps)
             if self.run.cancel_requested and self.ending is None and not self.passed():
                 self.ending = Ending("cancel")
             pause = 0.0 if error.code == "PULPO407" else 1.0

@@ -22,7 +22,7 @@ from pulpo.runtime.journal import StepRun, clock, error_json
 from pulpo.runtime.session import Access, Session
 from pulpo.settings import Settings
 from pulpo.spec import Json, OperationSpec
-from pulpo.store.port import Batch, DuplicateId, StaleVersion, Store, UniqueTaken, Write, WriteFailed
+from pulpo.store.port import Batch, DuplicateId, StaleVersion, Store, UniqueTaken, Unreachable, Write, WriteFailed
 
 if TYPE_CHECKING:
     from pulpo.runtime.tracing import RunSpan
@@ -156,8 +156,8 @@ class Execution:
                 elif conflicts >= UNIQUE_TRIES:
                     raise
                 await asyncio.sleep(random.uniform(0, min(0.05, 0.001 * 2**conflicts)))  # noqa: S311 - jitter
-            except (NotReady, Lost):
-                raise
+            except (NotReady, Lost, Unreachable):
+                raise  # the store has waited itself, and perhaps the result is there: whoever runs this has to look
             except PulpoError as error:
                 if error.status < 500 or error.code in MISTAKES or failures >= retries or self.owner.stopping():
                     raise

@@ -3,6 +3,9 @@
 A worker's lease says until when it is to be believed alive. On the same machine a dead process is noticed at once, by
 its id and start time; elsewhere, when its lease has passed. Its runs are given free with a raised token, and enter
 again by the door that new runs use.
+
+Leases pass also while the database takes no writes, those of the living as well. So only who has renewed its own in
+time for as long as a lease lasts judges others by theirs: had they lived, they could have renewed them too.
 """
 
 from __future__ import annotations
@@ -52,12 +55,14 @@ class Worker:
         self._wanted = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._started = begun(os.getpid())
+        self._renewed = self._steady = 0.0  # by the loop's clock: last renewed; renewed in time ever since
 
     async def start(self, *, execute: bool) -> None:
         """Take a lease; with `execute` look for runs that nobody holds, those of dead workers first."""
         self._execute = execute
         await self._register(self.id)
         loop = asyncio.get_running_loop()
+        self._renewed = self._steady = loop.time()
         self._tasks = [loop.create_task(self._heartbeat())]
         if execute:
             await self._recover()
@@ -107,13 +112,43 @@ class Worker:
         return timestamp(now() + timedelta(seconds=self._settings.lease))
 
     async def _heartbeat(self) -> None:
+        pause = self._settings.lease / 3
+        loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(self._settings.lease / 3)
-            try:
-                if not await self._renew():
-                    await self._expelled()
-            except PulpoError as error:
-                log.warning("the lease could not be renewed: %s", error.detail)
+            await asyncio.sleep(pause)
+            while True:
+                began = loop.time()
+                try:
+                    if not await self._renew():
+                        await self._expelled()
+                except PulpoError as error:
+                    log.warning("the lease could not be renewed: %s", error.detail)
+                    break
+                late = not self._in_time()
+                self._renewed = loop.time()
+                if late:
+                    self._steady = self._renewed
+                if not self._execute:
+                    await self._free_left()
+                if self._renewed - began < pause:
+                    break  # else it lasts from when it was sent, which was long ago: again, at once
+
+    async def _free_left(self) -> None:
+        """Where nobody here looks for runs: give free those that this process no longer holds, a call whose driver let
+        go.
+        """
+        try:
+            await self._free(self.id)
+        except PulpoError as error:
+            log.warning("runs could not be given free: %s", error.detail)
+
+    def _in_time(self) -> bool:
+        """Whether this worker's own lease has been renewed as it should be."""
+        return asyncio.get_running_loop().time() - self._renewed < self._settings.lease * 2 / 3
+
+    def _judges(self) -> bool:
+        """Whether others may be taken for dead because their lease has passed."""
+        return self._in_time() and asyncio.get_running_loop().time() - self._steady >= self._settings.lease
 
     async def _renew(self) -> bool:
         try:
@@ -182,7 +217,7 @@ class Worker:
             row: dict[str, Json] = pydantic_core.from_json(record.json)
             if row["id"] == self.id:
                 continue
-            if gone(row):
+            if gone(row, by_lease=self._judges()):
                 await self._free(row["id"])
                 try:
                     await self.engine.store.commit(Batch((Delete(WORKERS, record.id, record.version),)))
@@ -253,9 +288,9 @@ def host() -> str:
         return f"{platform.node()}/{uuid.getnode()}"
 
 
-def gone(row: dict[str, Json]) -> bool:
-    """Whether a worker is dead (seen at once on its own machine) or its lease has passed."""
-    if row["lease_until"] < timestamp(now()):
+def gone(row: dict[str, Json], *, by_lease: bool = True) -> bool:
+    """Whether a worker is dead (seen at once on its own machine) or, with `by_lease`, its lease has passed."""
+    if by_lease and row["lease_until"] < timestamp(now()):
         return True
     if row["host"] != host():
         return False

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pymongo
-from pymongo.errors import PyMongoError
+from pymongo.errors import PyMongoError, ServerSelectionTimeoutError
 
 from pulpo.errors import PulpoError
 from pulpo.model.conditions import Condition
@@ -20,7 +22,7 @@ from pulpo.store.mongo_reader import Reader
 from pulpo.store.mongo_schema import bring_up_to_date, make_ours
 from pulpo.store.mongo_table import TEXT, Table, table_of
 from pulpo.store.mongo_writer import PATIENCE, Writer
-from pulpo.store.port import Aggregate, Batch, Collection, Event, Group, JsonPage, Page, Query, Record
+from pulpo.store.port import Aggregate, Batch, Collection, Event, Group, JsonPage, Page, Query, Record, Unreachable
 
 if TYPE_CHECKING:
     from pymongo.asynchronous.collection import AsyncCollection
@@ -49,12 +51,9 @@ class MongoStore:
         """Connect and make collections, fields, indexes and validators what is declared. See the port."""
         tables = {collection.name: table_of(collection) for collection in collections}
         client = self.address.client()
+        database = database_of(client, self.address.database)
         try:
-            await check_server(client, self.address)
-            database = database_of(client, self.address.database)
-            with translated():
-                await make_ours(database)
-                await bring_up_to_date(database, tables)
+            await self._prepare(client, tables)
         except BaseException:
             await client.close()
             raise
@@ -65,6 +64,24 @@ class MongoStore:
         self._log = EventLog(database, keep=self.address.keep_events)
         self._writer = Writer(database, tables, self._log, app=self.address.app, patience=self._patience)
         self._client = client
+
+    async def _prepare(self, client: AsyncMongoClient[dict[str, Any]], tables: Mapping[str, Table]) -> None:
+        """Bring the database up to date; again where its primary is lost meanwhile, since each part can be repeated."""
+        database = database_of(client, self.address.database)
+        deadline = time.monotonic() + self._patience
+        while True:
+            try:
+                await check_server(client, self.address)
+                with translated():
+                    await make_ours(database)
+                    await bring_up_to_date(database, tables)
+            except Unreachable as error:
+                # The driver itself has waited for a server to be there at all.
+                if isinstance(error.__cause__, ServerSelectionTimeoutError) or time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.2)
+            else:
+                return
 
     async def close(self) -> None:
         """Commit what is queued, end followers, disconnect. Closing twice does nothing."""

@@ -9,7 +9,7 @@ from bson.errors import BSONError
 from pymongo.errors import ConnectionFailure, DocumentTooLarge, OperationFailure, PyMongoError
 
 from pulpo.errors import PulpoError
-from pulpo.store.port import NoRoom
+from pulpo.store.port import NoRoom, Unreachable
 
 DUPLICATE = 11000
 _REFUSED = {13, 18}  # Unauthorized, AuthenticationFailed
@@ -53,7 +53,7 @@ def problem(error: PyMongoError | BSONError) -> PulpoError:
             hint="another process has brought the database up to date with a newer declaration; restart this one",
         )
     if isinstance(error, ConnectionFailure):
-        return PulpoError("PULPO507", f"MongoDB cannot be reached: {_brief(error)}")
+        return Unreachable(f"MongoDB cannot be reached: {_brief(error)}")
     return PulpoError("PULPO507", f"MongoDB could not do this: {_brief(error)}")
 
 

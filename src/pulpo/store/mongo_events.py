@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import secrets
 from collections import deque
@@ -20,15 +21,17 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bson import Timestamp
-from pymongo.errors import PyMongoError
+from pymongo.errors import ConnectionFailure, PyMongoError
 
 from pulpo.errors import PulpoError
 from pulpo.store.mongo_errors import is_expired, translated
-from pulpo.store.port import Event
+from pulpo.store.port import Event, Unreachable
 
 if TYPE_CHECKING:
     from pymongo.asynchronous.client_session import AsyncClientSession
     from pymongo.asynchronous.database import AsyncDatabase
+
+log = logging.getLogger("pulpo.store")
 
 EVENTS = "_events"
 PULPO = "_pulpo"
@@ -37,6 +40,8 @@ SINCE: dict[str, Any] = {"_id": "events"}
 
 KEPT = 200_000  # commits
 BUFFER = 10_000  # events that followers find without asking the server
+LAG = 20  # tenths of a second
+PAUSE = 0.5  # seconds until who follows asks again, while the database is away
 CHARACTERS = 8_000_000  # of events in one document
 
 Place: TypeAlias = tuple[int, int]
@@ -129,6 +134,11 @@ class EventLog:
         place = None if cursor is None else _parsed(cursor)
         with translated():
             since, now = await self._bounds()
+            for _ in range(LAG):  # a primary just elected learns a moment later what its forerunner had told already
+                if place is None or place[0] <= now:
+                    break
+                await asyncio.sleep(0.1)
+                since, now = await self._bounds()
             if place is not None and not since <= place[0] <= now:
                 raise _expired()
             start = place[0] if place is not None else since
@@ -166,9 +176,11 @@ class EventLog:
 
     async def _bounds(self) -> tuple[int, int]:
         """From when on events are kept, and up to when everything is committed: what a majority has is final."""
-        reply = await self._db.command(
-            {"find": PULPO, "filter": SINCE, "limit": 1, "singleBatch": True, "readConcern": {"level": "majority"}}
-        )
+        asked = {"find": PULPO, "filter": SINCE, "limit": 1, "singleBatch": True, "readConcern": {"level": "majority"}}
+        try:
+            reply = await self._db.command(asked)
+        except ConnectionFailure:  # a command as it is, which is wanted for the time, the driver does not repeat
+            reply = await self._db.command(asked)
         return _number(reply["cursor"]["firstBatch"][0]["since"]), _number(reply["operationTime"])
 
     async def _read(self, start: int, place: Place, limit: int) -> tuple[Event, ...]:
@@ -197,7 +209,13 @@ class EventLog:
                 self._waiting.add(woken)
                 events = self._buffered(place)
                 if events is None:
-                    events = await self.after(cursor, 500)
+                    try:
+                        events = await self.after(cursor, 500)
+                    except Unreachable as error:
+                        log.info("events are waited for: %s", error.detail)
+                        await asyncio.sleep(PAUSE)
+                        self._waiting.discard(woken)
+                        continue
                 if not events:
                     await woken
                 self._waiting.discard(woken)

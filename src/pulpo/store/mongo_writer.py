@@ -29,7 +29,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pydantic_core
-from pymongo.errors import PyMongoError
+from pymongo.errors import ConnectionFailure, PyMongoError
 
 from pulpo.errors import PulpoError
 from pulpo.store.mongo_errors import DRIVER, is_conflict, problem
@@ -37,7 +37,7 @@ from pulpo.store.mongo_group import ApartError, AssumedError, Entry, Groups, Tak
 from pulpo.store.mongo_plan import prepare
 from pulpo.store.mongo_session import ABANDONED, Transactions, UnknownOutcomeError
 from pulpo.store.mongo_table import Table
-from pulpo.store.port import Batch
+from pulpo.store.port import Batch, Unreachable
 
 if TYPE_CHECKING:
     from pymongo.asynchronous.database import AsyncDatabase
@@ -106,7 +106,8 @@ class Writer:
             except UnknownOutcomeError:
                 self._fail(group, _unknown(self._patience))
             except Exception as error:  # noqa: BLE001 - told to the callers
-                if len(group) == 1:
+                # Where nobody is there, the members of a group need not each find that out again.
+                if len(group) == 1 or isinstance(error, ConnectionFailure):
                     self._fail(group, problem(error) if isinstance(error, DRIVER) else error)
                 else:
                     # What cannot be done together may be done one by one.
@@ -183,9 +184,8 @@ class Writer:
         await asyncio.sleep(random.uniform(0.0, min(0.02, 0.0005 * 1.6**tries)))  # noqa: S311 - spreads rivals
 
 
-def _unknown(patience: float) -> PulpoError:
-    return PulpoError(
-        "PULPO507",
+def _unknown(patience: float) -> Unreachable:
+    return Unreachable(
         f"MongoDB could not be reached for {patience:g} s while it committed: the outcome is unknown",
         hint="look whether it was written before you repeat it",
     )

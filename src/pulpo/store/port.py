@@ -266,6 +266,16 @@ class NoRoom(PulpoError):
     """PULPO505: the disk or the database file is full; nothing of the batch was kept, later ones may fit."""
 
 
+class Unreachable(PulpoError):
+    """PULPO507: nothing can be read or written now, but perhaps soon (a server is away, another is being elected).
+
+    Where a write meets this, `detail` says whether it is certain that nothing of it was kept.
+    """
+
+    def __init__(self, detail: str, *, hint: str | None = None) -> None:
+        super().__init__("PULPO507", detail, hint=hint, headers={"Retry-After": "1"})
+
+
 class Store(Protocol):
     """A database of JSON documents."""
 
