@@ -44,8 +44,8 @@ check: $(READY) ## lint, types and layers
 		--explicit-package-bases --namespace-packages models operations shop gateway flows.py seed.py bench.py
 	$(BIN)/lint-imports
 
-bench: $(READY) ## measure the API, the store and the engine
-	@for file in bench/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+bench: $(READY) ## measure the API, the store and the engine (ten minutes; QUICK=1: two)
+	@for file in bench/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file" $(if $(QUICK),--quick) || exit 1; done
 
 proof: $(READY) ## kill the order system a hundred times during its flows and check every promise
 	@$(BIN)/python tools/proof.py
@@ -54,8 +54,8 @@ examples: $(READY) ## pack dist/ecommerce-app.tar.gz
 	@$(BIN)/python tools/pack_examples.py
 
 lock: ## renew requirements.lock from pyproject.toml (needs uv)
-	uv pip compile pyproject.toml --group dev --extra mongodb --extra mongodb-local --extra opentelemetry --extra prefect --universal --python-version 3.11 \
-		--generate-hashes --no-header --quiet --output-file requirements.lock
+	uv pip compile pyproject.toml --group dev --extra mongodb --extra mongodb-local --extra opentelemetry --extra prefect \
+		--universal --python-version 3.11 --generate-hashes --no-header --quiet --output-file requirements.lock
 
 clean: ## take the demo down, remove what was built and every cache (.venv stays)
 	@if [ -d .demo ] && [ -x $(BIN)/pulpo ]; then for app in .demo/*/; do (cd "$$app" && "$(CURDIR)/$(BIN)/pulpo" down); done; fi

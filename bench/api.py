@@ -2,8 +2,9 @@
 
     python bench/api.py [--quick] [--peers all] [--write]
 
-Each server is one process; 10,000 products and orders, SQLite with `synchronous=FULL`, 32 connections by `wrk`. Pulpo's is
-the real one: the example's models with their hooks, references, ETags, request ids, metrics and access log. Beside it:
+Each server is one process; 10,000 products and orders, SQLite with `synchronous=FULL`, 32 connections by `wrk`.
+Pulpo's is the real one: the example's models with their hooks, references, ETags, request ids, metrics and access log.
+Beside it:
 
 * `by hand`: FastAPI + SQLModel; by `--peers all` also `fastcrud`, `litestar`, `django` and `django asgi`. They live in
   `.bench/venv`, which is made at the first run (bench/requirements.txt). Each must give the same answers as Pulpo, and
@@ -12,8 +13,8 @@ the real one: the example's models with their hooks, references, ETags, request 
 * `sqlite`: SQLite alone in one process, no HTTP, 32 orders a commit;
 * `two`: two of Pulpo's processes on one database that share the load.
 
-Samples are taken in turns, and taken again where other processes used the machine meanwhile. `--write` keeps the figures
-in bench/results/api.json and makes the tables of docs/performance.md.
+Samples are taken in turns, and taken again where other processes used the machine meanwhile. `--write` keeps the
+figures in bench/results/api.json and makes the tables of docs/performance.md.
 """
 
 import argparse
@@ -91,7 +92,7 @@ def run(bench: Bench) -> None:
         "--peers", default=",".join(bench.default), help=f"all, or some of {', '.join(known)}; Pulpo always"
     )
     parser.add_argument("--others", type=float, default=0.3, help="processors that others may use during a sample")
-    parser.add_argument("--retries", type=int, default=2, help="how often a disturbed sample is taken again")
+    parser.add_argument("--retries", type=int, default=30, help="how many disturbed samples are taken again")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--write", action="store_true", help="keep the figures, and make the tables of the docs")
     given = parser.parse_args()

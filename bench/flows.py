@@ -1,6 +1,6 @@
 """Flows per second: Pulpo's embedded engine beside a bare journal sketch and bare asyncio, in one run.
 
-    python bench/flows.py [--store sqlite|mongodb|both] [--rounds 3] [--json FILE] [--write]
+    python bench/flows.py [--store sqlite|mongodb|both] [--rounds 3] [--quick] [--json FILE] [--write]
 
 The flow is the order app's: eleven operations whose bodies do nothing. The engines take turns in one process
 with the event loop (uvloop) and the collector settings of Pulpo's API process, several rounds each, and the medians are
@@ -407,10 +407,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--store", choices=(*STORES, "both"), default="both")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="one round")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--write", action="store_true", help="make the table of MongoDB in the docs")
     given = parser.parse_args()
-    results = {}
+    results, rounds = {}, 1 if given.quick else given.rounds
     for store in STORES if given.store == "both" else (given.store,):
         if store == "mongodb":
             try:
@@ -419,7 +420,7 @@ def main() -> None:
                 print(f"{error}; MongoDB is skipped")
                 continue
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            results[store] = runner.run((on_sqlite if store == "sqlite" else on_mongodb)(given.rounds))
+            results[store] = runner.run((on_sqlite if store == "sqlite" else on_mongodb)(rounds))
         print(f"on {store}")
         show(results[store])
     if given.json:

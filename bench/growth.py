@@ -2,8 +2,8 @@
 
     python bench/growth.py [--orders 1000000] [--quick] [--json FILE]
 
-A million orders take a minute to write and 1.3 GB in a temporary folder (`--folder`), which is removed. What is compared is
-the processor time of a request and its p50: both are disturbed less by others than the rate is.
+A million orders take a minute to write and 1.3 GB in a temporary folder (`--folder`), which is removed. What is
+compared is the processor time of a request and its p50: both are disturbed less by others than the rate is.
 """
 
 import argparse
@@ -88,11 +88,11 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--orders", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=2, help="how long each load lasts")
     parser.add_argument("--quick", action="store_true", help="100,000 orders, one round of a second")
     parser.add_argument("--others", type=float, default=0.3, help="processors that others may use during a sample")
-    parser.add_argument("--retries", type=int, default=2, help="how often a disturbed sample is taken again")
+    parser.add_argument("--retries", type=int, default=30, help="how many disturbed samples are taken again")
     parser.add_argument("--folder", type=Path, help="where the databases are made (default: a temporary folder)")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()

@@ -2,9 +2,10 @@
 
     python bench/mongo.py [--seconds 1] [--rounds 3] [--only WORD]
 
-`alone` is what one would write by hand: a document per order with Decimal128 and dates, one call per operation, majority
-writes, no events. `pulpo` is the store with everything on: the text beside the fields, versions, an event with every
-write. Server and client share the machine. Medians of the rounds; cpu is this process' time per operation.
+`alone` is what one would write by hand: a document per order with Decimal128 and dates, one call per operation,
+majority writes, no events. `pulpo` is the store with everything on: the text beside the fields, versions, an event with
+every write. Server and client share the machine. Medians of the rounds; cpu is this process' time per operation, mongod
+the server's.
 """
 
 import argparse
@@ -79,14 +80,15 @@ def told(kind: str, number: int) -> tuple:
 
 
 class Bench:
-    def __init__(self, store: MongoStore, client: AsyncMongoClient, seconds: float) -> None:
+    def __init__(self, store: MongoStore, client: AsyncMongoClient, seconds: float, engine) -> None:
         self.store = store
+        self.engine = engine
         self.seconds = seconds
         self.number = COUNT
         self.versions: dict[int, int] = {}
         database = client.get_database("alone", write_concern=WriteConcern("majority", j=True))
         self.orders = database["orders"]
-        self.found: dict[str, list[tuple[float, float, float]]] = {}
+        self.found: dict[str, list[tuple[float, float, float, float]]] = {}
 
     async def measure(self, title: str, one, at_once: int) -> None:
         waits: list[float] = []
@@ -98,11 +100,14 @@ class Bench:
                 await one(self.number, lane)
                 waits.append(time.perf_counter() - started)
 
-        cpu, started = time.process_time(), time.perf_counter()
+        cpu, engine, started = time.process_time(), sum(self.engine.cpu_times()[:2]), time.perf_counter()
         await asyncio.gather(*(caller(lane) for lane in range(at_once)))
         took, cpu = time.perf_counter() - started, time.process_time() - cpu
+        engine = sum(self.engine.cpu_times()[:2]) - engine
         p99 = statistics.quantiles(waits, n=100)[98] if len(waits) > 1 else waits[0]
-        self.found.setdefault(f"{title}, {at_once} at once", []).append((len(waits) / took, cpu / len(waits), p99))
+        self.found.setdefault(f"{title}, {at_once} at once", []).append(
+            (len(waits) / took, cpu / len(waits), engine / len(waits), p99)
+        )
 
     # by hand
 
@@ -159,11 +164,11 @@ class Bench:
         await self.store.commit(Batch((done, then), told("changed", number)))
 
 
-async def main(url: str, seconds: float, rounds: int, only: str) -> None:
+async def main(url: str, engine, seconds: float, rounds: int, only: str) -> None:
     store = MongoStore(url)
     await store.open((ORDERS, STEPS, STOCK))
     client: AsyncMongoClient = AsyncMongoClient(url)
-    bench = Bench(store, client, seconds)
+    bench = Bench(store, client, seconds, engine)
     await bench.orders.create_index("number", unique=True)
     await bench.orders.create_index([("customer", 1), ("created_at", 1)])
     await bench.orders.create_index("created_at")
@@ -180,8 +185,9 @@ async def main(url: str, seconds: float, rounds: int, only: str) -> None:
                 for at_once in (1, 32):
                     await bench.measure(name.replace("_", " "), one, at_once)
     for title, runs in bench.found.items():
-        rate, cpu, p99 = (statistics.median(part) for part in zip(*runs, strict=True))
-        print(f"{title:<36} {rate:>9,.0f}/s  {cpu * 1e6:>7.1f} us CPU  p99 {p99 * 1000:.1f} ms", flush=True)
+        rate, cpu, engine, p99 = (statistics.median(part) for part in zip(*runs, strict=True))
+        used = f"cpu {cpu * 1e6:>7.1f} us  mongod {engine * 1e6:>7.1f} us"
+        print(f"{title:<36} {rate:>9,.0f}/s  {used}  p99 {p99 * 1000:.1f} ms", flush=True)
     await client.close()
     await store.close()
 
@@ -197,6 +203,6 @@ if __name__ == "__main__":
         try:
             mongod.initiate((server.port,))
             url = mongod.address((server.port,), "bench")
-            uvloop.run(main(url, arguments.seconds, arguments.rounds, arguments.only))
+            uvloop.run(main(url, server.process, arguments.seconds, arguments.rounds, arguments.only))
         finally:
             server.stop()

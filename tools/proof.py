@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PROOFS = tuple(f"tests.proof.{name}" for name in ("kills", "races", "contention", "preconditions", "crowd", "overload"))
+_NAMES = ("kills", "races", "contention", "preconditions", "crowd", "overload", "contract", "scale", "copy")
+PROOFS = tuple(f"tests.proof.{name}" for name in _NAMES)
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""The same with FastCRUD on SQLAlchemy: its methods in FastAPI's routes, as its documentation teaches for rules of one's own."""
+"""The same with FastCRUD on SQLAlchemy: its methods in FastAPI's routes, as it teaches for rules of one's own."""
 
 from typing import Annotated, Any
 

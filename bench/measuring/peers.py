@@ -26,8 +26,8 @@ ADDRESSES = {
 }
 UVICORN = ["-m", "uvicorn", "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning",
            "--port", "{port}", "--app-dir", str(HERE)]  # fmt: skip
-GUNICORN = ["-m", "gunicorn", "--bind", "127.0.0.1:{port}", "--workers", "1", "--worker-class", "gthread", "--threads", "4",
-            "--keep-alive", "30", "--log-level", "warning", "--chdir", str(HERE)]  # fmt: skip
+GUNICORN = ["-m", "gunicorn", "--bind", "127.0.0.1:{port}", "--workers", "1", "--worker-class", "gthread",
+            "--threads", "4", "--keep-alive", "30", "--log-level", "warning", "--chdir", str(HERE)]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -125,11 +125,15 @@ def markdown(result: dict[str, Any]) -> str:
         lines.append(f"| Pulpo to {TITLES[name]} | " + " | ".join(cells) + " |")
     quiet, _, samples = _quiet(result)
     failed = sum(figure["failed"] for figures in result["figures"].values() for figure in figures.values())
+    most = result["most_others"]
+    how = (
+        f"{result['processors']} processors, shared with the load; Python {result['python']}, {result['rounds']} "
+        f"rounds of {result['seconds']} s, medians, and the rounds' lowest and highest ratio. {quiet} of {samples} "
+        f"samples were taken while others used less than {most:g} of a processor; {failed or 'no'} requests failed."
+    )
     lines += [
         "",
-        f"{result['processors']} processors, shared with the load; Python {result['python']}, {result['rounds']} rounds of "
-        f"{result['seconds']} s, medians, and the rounds' lowest and highest ratio. {quiet} of {samples} samples were taken "
-        f"while others used less than {result['most_others']:g} of a processor; {failed or 'no'} requests failed.",
+        how,
         "",
         *of_goals(result["goals"]),
     ]

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import psutil
-
 from measuring.servers import Measured
 
+TRIES = 3
 Samples = dict[tuple[str, str], list[dict[str, float]]]
 
 
@@ -42,7 +42,7 @@ def in_turns(measured: Sequence[Measured], *, rounds: int, seconds: int, most_ot
         rounds: Samples of each, after one short round that only warms.
         seconds: How long a sample takes.
         most_others: A sample during which others used more processors than this is taken again.
-        retries: How often, for one sample; the least disturbed one is kept then.
+        retries: How many samples more are taken in all, two for one at most; the least disturbed one is kept.
     """
     found: Samples = {}
     serials = itertools.count(1, 10)
@@ -56,7 +56,8 @@ def in_turns(measured: Sequence[Measured], *, rounds: int, seconds: int, most_ot
                     what.load(scenario, 1, next(serials))
                     continue
                 tries = [sample(what, scenario, seconds, next(serials))]
-                while tries[-1]["others"] > most_others and len(tries) <= retries:
+                while tries[-1]["others"] > most_others and len(tries) < TRIES and retries > 0:
+                    retries -= 1
                     tries.append(sample(what, scenario, seconds, next(serials)))
                 best = min(tries, key=lambda each: each["others"])
                 best["failed"] = sum(each["failed"] for each in tries)

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import pytest
 from annotated_types import Interval
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from pulpo import Field, Model, Money
+from pulpo import Field, Model, Money, Timestamp
 
 
 def test_an_option_that_nobody_knows_is_refused_with_the_nearest() -> None:
@@ -51,3 +51,10 @@ class Priced(Model):
 
 class Wide(Model):
     price: Money = Field(lt=10**15)
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+11:00", "9999-12-31T23:00:00-11:00"])
+def test_a_moment_outside_of_the_calendar_is_refused(moment: str) -> None:
+    """In UTC there is no such year: an invalid field, and no failure of ours."""
+    with pytest.raises(ValidationError, match="outside of the years 1 to 9999"):
+        TypeAdapter(Timestamp).validate_json(f'"{moment}"')

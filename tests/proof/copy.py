@@ -145,7 +145,7 @@ def _killed_and_again(
         if time.monotonic() - began > PATIENCE:
             result.wrong.append(f"the copy to {ends} took more than {PATIENCE:.0f} s for its half")
             break
-        time.sleep(0.05)
+        time.sleep(0.25)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     until_killed = time.monotonic() - began

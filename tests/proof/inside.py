@@ -1,7 +1,7 @@
 """A process inside the shop, for proofs: `python -m tests.proof.inside ROOT TASK …`. The last line it prints is JSON.
 
-Tasks: `stock ORDERS UNITS SEED` fills an empty shop, `attempt` tries to reserve a share of the orders, `violations` and
-`documents` look at what is there.
+Tasks: `stock ORDERS UNITS SEED` and `fill ORDERS SEED` fill an empty shop, `attempt` tries to reserve a share of the
+orders, `violations` and `documents` look at what is there.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pulpo.runtime.context import Caller
 from pulpo.runtime.documents import Documents
 from pulpo.runtime.target import load_application
 from pulpo.store.port import Query
+from tests.proof.scale import fill
 
 RESERVE = "orders.fulfillment.reserve_items"
 SHAPES = (("a", "b"), ("b", "a"), ("a", "b", "a"), ("b", "a", "b"), ("a", "b", "b", "a"), ("b", "a", "a", "b"))
@@ -134,6 +135,7 @@ async def documents(app: Application, *collections: str) -> Any:
 
 TASKS: dict[str, Callable[..., Awaitable[Any]]] = {
     "stock": stock,
+    "fill": fill,
     "attempt": attempt_inside,
     "violations": violations,
     "documents": documents,

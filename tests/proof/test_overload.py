@@ -13,7 +13,7 @@ from tests.proof.overload import Plan, judged, prove
 HELD: dict[str, Any] = {
     "goodput_of_capacity": 0.9,
     "flood": {"wrong": {}, "answers": {"200": {"count": 9}, "503": {"count": 90, "p99_ms": 20.0}}},
-    "memory_mib": {"before": 70.0, "most": 90.0},
+    "memory_mib": {"before": 70.0, "at_a_third": 88.0, "most": 90.0},
     "latency": {"normal_again_after_s": 0.1},
 }
 
@@ -30,7 +30,7 @@ def test_a_flooded_server_goes_on_working_and_says_no_to_the_rest(tmp_path: Path
     assert set(flooded["answers"]) == {"200", "201", "503"}
     assert flooded["answers"]["503"]["p50_ms"] < 50
     assert figures["goodput_of_capacity"] > 0.2
-    assert figures["memory_mib"]["most"] - figures["memory_mib"]["before"] < 32
+    assert figures["memory_mib"]["most"] - figures["memory_mib"]["before"] < 64
     assert figures["latency"]["normal_again_after_s"] is not None
 
 
@@ -42,7 +42,8 @@ def test_a_flooded_server_goes_on_working_and_says_no_to_the_rest(tmp_path: Path
         (("flood", "answers", "500"), {"count": 2}, "neither done nor refused: {'500': 2}"),
         (("flood", "answers", "503", "p99_ms"), 50.1, "within 50.1 ms"),
         (("flood", "answers"), {"200": {"count": 9}}, "nobody was turned away"),
-        (("memory_mib", "most"), 103.0, "memory grew from 70.0 to 103.0"),
+        (("memory_mib", "before"), 20.0, "memory grew from 20.0 to 90.0"),
+        (("memory_mib", "at_a_third"), 73.0, "memory went on growing from 73.0 to 90.0"),
         (("latency", "normal_again_after_s"), None, "did not answer as before"),
     ],
 )

@@ -141,7 +141,7 @@ async def unwind(ctx: Context, gateway: PaymentGateway, order: Order, payment: P
             obligation, payment = book_capture(ctx, obligation, payment, charge)
             await ctx.commit()
     if payment.status is PaymentStatus.COMPLETED:
-        return await _give_back(ctx, gateway, obligation, payment, reason)
+        return await _give_back(ctx, gateway, order, obligation, payment, reason)
     return payment
 
 
@@ -154,7 +154,7 @@ async def _as_it_is(ctx: Context, payment: Payment) -> tuple[Obligation, Payment
 
 
 async def _give_back(
-    ctx: Context, gateway: PaymentGateway, obligation: Obligation, payment: Payment, reason: str
+    ctx: Context, gateway: PaymentGateway, order: Order, obligation: Obligation, payment: Payment, reason: str
 ) -> Payment:
     refund = await ctx.store.first(Refund, Refund.payment_id == payment.id, Refund.status == RefundStatus.PENDING)
     if refund is None:
@@ -162,6 +162,7 @@ async def _give_back(
         refund = Refund(order_id=payment.order_id, payment_id=payment.id, amount=amount, reason=reason)
         ctx.store.insert(refund)
         move_obligation(ctx, obligation, ObligationStatus.REFUNDED)
+        ctx.store.require(order)  # it was not sent when it was read, and a shipment leaves the obligation's version
         await ctx.commit()
     charge = await gateway.refund(payment.id, minor(refund.amount), refund.id)
     ctx.store.patch(refund, status=RefundStatus.COMPLETED, transaction_id=charge.transaction_id)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import signal
-import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +19,7 @@ from pulpo.cli.options import project_root
 
 FILE = "pulpo.toml"
 _STOP_SECONDS = 10.0
+_PRELOADED = ["typer", "pulpo.cli.compile", "pulpo.cli.dev", "pulpo.project", "pulpo.runtime.http.serve"]
 _DEBOUNCE_MILLISECONDS = 200
 _IGNORED = ("generated", ".pulpo", ".venv", ".git", "node_modules", "__pycache__", ".mypy_cache", ".pytest_cache")
 
@@ -29,8 +32,9 @@ def dev(*, port: Annotated[int | None, typer.Option(help="Listen on this port; b
     import watchfiles
 
     root = project_root()
-    with _server(root, port) as server:
-        server.restart(compiled=compile_project(root))
+    processes = Processes(root)
+    with _server(processes, port) as server:
+        server.restart(compiled=processes.compile())
         for changed in watchfiles.watch(
             root,
             watch_filter=lambda _change, path: is_source(root, Path(path)),
@@ -40,7 +44,7 @@ def dev(*, port: Annotated[int | None, typer.Option(help="Listen on this port; b
         ):
             names = sorted({Path(path).relative_to(root).as_posix() for _, path in changed})
             typer.echo(f"changed  {', '.join(names)}", err=True)
-            server.restart(compiled=compile_project(root))
+            server.restart(compiled=processes.compile())
 
 
 def _told_to_stop() -> threading.Event:
@@ -50,43 +54,94 @@ def _told_to_stop() -> threading.Event:
     return told
 
 
-def compile_project(root: Path) -> bool:
-    """Compile in a fresh interpreter, which sees the code as it is now; whether it went well."""
-    return subprocess.run([sys.executable, "-m", "pulpo.cli.main", "compile"], cwd=root, check=False).returncode == 0
+class Processes:
+    """Fresh processes that see the project's code as it is now, forked from one that has only Pulpo loaded.
+
+    Loading Pulpo and FastAPI takes longer than compiling and starting a project: this way it is done once.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        methods = multiprocessing.get_all_start_methods()
+        self._context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+        self._context.set_forkserver_preload(_PRELOADED)
+
+    def start(self, target: Callable[..., int], *arguments: object) -> BaseProcess:
+        """A process that calls `target(*arguments)` in the project's root and exits with what it returns."""
+        process = self._context.Process(target=_run, args=(self._root, target, arguments))  # type: ignore[attr-defined]
+        assert isinstance(process, BaseProcess)
+        process.start()
+        return process
+
+    def compile(self) -> bool:
+        """Compile; whether it went well."""
+        process = self.start(_compile)
+        process.join()
+        return process.exitcode == 0
+
+
+def _run(root: Path, target: Callable[..., int], arguments: tuple[object, ...]) -> None:
+    os.chdir(root)
+    sys.exit(target(*arguments))
+
+
+def _compile() -> int:
+    from pulpo.cli.main import main
+
+    return main(["compile"])
+
+
+def _serve(port: int | None, wait: float) -> int:
+    from pulpo.cli.main import exit_code, show_error
+    from pulpo.errors import PulpoError
+    from pulpo.runtime.http.serve import serve
+
+    try:
+        serve(Path.cwd(), port=port, wait=wait)
+    except PulpoError as error:
+        show_error(error, as_json=False)
+        return exit_code(error)
+    return 0
 
 
 class Server:
     """The API's process."""
 
-    def __init__(self, root: Path, port: int | None) -> None:
-        self._command = [sys.executable, "-m", "pulpo.cli.main", "serve", *(["--port", str(port)] if port else [])]
-        self._root = root
-        self._process: subprocess.Popen[bytes] | None = None
+    def __init__(self, processes: Processes, port: int | None) -> None:
+        self._processes, self._port = processes, port
+        self._process: BaseProcess | None = None
 
     def restart(self, *, compiled: bool) -> None:
-        """Start anew with what was compiled; where it was not, leave what is running alone."""
+        """Start anew with what was compiled; where it was not, leave what is running alone.
+
+        The new process loads the project while the old one ends, and then takes over its port.
+        """
         if not compiled:
             typer.echo("waiting for the next change", err=True)
             return
-        self.stop()
-        self._process = subprocess.Popen(self._command, cwd=self._root)  # noqa: S603 - this interpreter and numbers
+        old = self._process
+        self._process = self._processes.start(_serve, self._port, 0.0 if old is None else 2 * _STOP_SECONDS)
+        _stop(old)
 
     def stop(self) -> None:
         """End the process, gently first."""
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process = None
+        process, self._process = self._process, None
+        _stop(process)
+
+
+def _stop(process: BaseProcess | None) -> None:
+    if process is None:
+        return
+    process.terminate()
+    process.join(_STOP_SECONDS)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
 
 
 @contextmanager
-def _server(root: Path, port: int | None) -> Iterator[Server]:
-    server = Server(root, port)
+def _server(processes: Processes, port: int | None) -> Iterator[Server]:
+    server = Server(processes, port)
     try:
         yield server
     finally:

@@ -24,8 +24,15 @@ def now() -> datetime:
 
 
 def to_millisecond(moment: datetime) -> datetime:
-    """The moment in UTC, cut to the millisecond."""
-    moment = moment.astimezone(UTC)
+    """The moment in UTC, cut to the millisecond.
+
+    Raises:
+        ValueError: In UTC it is before the year 1 or after the year 9999.
+    """
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("in UTC this is outside of the years 1 to 9999") from None
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 

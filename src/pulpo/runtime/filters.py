@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -230,7 +230,11 @@ def _plain(text: str) -> str:
 def _time(text: str) -> datetime:
     if not _MOMENT.fullmatch(text):
         raise ValueError
-    return to_millisecond(_moment.validate_python(text))
+    moment = _moment.validate_python(text)
+    try:
+        return to_millisecond(moment)
+    except ValueError:  # in UTC it is outside of the calendar: everything is after it, or before
+        return datetime.min.replace(tzinfo=UTC) if moment.year == 1 else datetime.max.replace(tzinfo=UTC)
 
 
 _READERS: Mapping[str, Callable[[str], Any]] = {

@@ -14,6 +14,7 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,23 +60,32 @@ def command(
     port: int,
     *,
     keyfile: Path | None = None,
-    replica_set: str = SET,
+    replica_set: str | None = SET,
     cache_gb: float = 0.25,
     oplog_mb: int = 990,
+    parameters: Mapping[str, str] | None = None,
 ) -> list[str]:
     """How a member is called. It listens on loopback only.
 
     Args:
+        binary: The program.
         folder: Where its files are.
+        port: Where it listens.
         keyfile: What members prove themselves with; with it users have to as well.
+        replica_set: The set's name; without one it is a server that Pulpo refuses.
         cache_gb: Its page cache, in GB, from 0.25.
         oplog_mb: How much of the log is kept that events are read from, in MB.
+        parameters: Server parameters.
     """
     words = [str(binary), "--dbpath", str(folder), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"]
-    words += ["--replSet", replica_set, "--oplogSize", str(oplog_mb), "--wiredTigerCacheSizeGB", str(cache_gb)]
-    words += ["--setParameter", "diagnosticDataCollectionEnabled=false"]
-    # Pulpo's last for milliseconds: one whose process was killed keeps nobody waiting for the default of a minute.
-    words += ["--setParameter", "transactionLifetimeLimitSeconds=15"]
+    words += ["--wiredTigerCacheSizeGB", str(cache_gb)]
+    if replica_set is not None:
+        words += ["--replSet", replica_set, "--oplogSize", str(oplog_mb)]
+    # Pulpo's transactions last for milliseconds: one whose process was killed keeps nobody waiting for the default of a
+    # minute. The diagnostic files are for MongoDB's support.
+    given = {"transactionLifetimeLimitSeconds": "15", "diagnosticDataCollectionEnabled": "false", **(parameters or {})}
+    for name, value in given.items():
+        words += ["--setParameter", f"{name}={value}"]
     return [*words, "--auth", "--keyFile", str(keyfile)] if keyfile is not None else words
 
 
@@ -112,9 +122,8 @@ def initiate(ports: tuple[int, ...], *, replica_set: str = SET, patience: float 
             raise PulpoError("PULPO702", f"mongod did not answer on port {ports[0]}: {error}") from None
         while time.monotonic() < deadline:
             try:
-                hello = client.admin.command("hello")
-                # The one that is elected takes no writes yet for a moment.
-                if hello.get("isWritablePrimary") or (len(ports) > 1 and hello.get("primary")):
+                said = client.admin.command("hello")
+                if said.get("isWritablePrimary") or said.get("primary") not in (None, said.get("me")):
                     return
             except PyMongoError as error:
                 problem = error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import pymongo
 from pymongo.errors import PyMongoError
 
 from pulpo.errors import PulpoError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pymongo.asynchronous.collection import AsyncCollection
     from pymongo.asynchronous.mongo_client import AsyncMongoClient
 
+GOODBYE = 1.0  # seconds that a server, which may be gone, is given to hear that nobody needs its sessions any more
 JUST_TEXT = {"_id": 0, TEXT: 1}
 WHOLE = {"version": 1, TEXT: 1}
 
@@ -73,7 +75,8 @@ class MongoStore:
         await self._log.close()
         for reader in self._readers.values():
             await reader.close()
-        await client.close()
+        with pymongo.timeout(GOODBYE):
+            await client.close()
 
     async def get(self, collection: str, id: str) -> Record | None:
         """The document with this id."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from bson.errors import BSONError
 from pymongo.errors import ConnectionFailure, DocumentTooLarge, OperationFailure, PyMongoError
 
 from pulpo.errors import PulpoError
@@ -24,7 +25,11 @@ _HISTORY = {
 _CONFLICT = 112  # WriteConflict
 
 
-def problem(error: PyMongoError) -> PulpoError:
+DRIVER = PyMongoError, BSONError
+"""What the driver raises."""
+
+
+def problem(error: PyMongoError | BSONError) -> PulpoError:
     """The error that callers get."""
     code = error.code if isinstance(error, OperationFailure) else None
     if code in _TOO_LARGE or isinstance(error, DocumentTooLarge):
@@ -57,7 +62,7 @@ def translated() -> Iterator[None]:
     """Raise what the driver raises inside as Pulpo's errors."""
     try:
         yield
-    except PyMongoError as error:
+    except DRIVER as error:
         raise problem(error) from error
 
 
@@ -71,6 +76,6 @@ def is_expired(error: PyMongoError) -> bool:
     return isinstance(error, OperationFailure) and error.code in _HISTORY
 
 
-def _brief(error: PyMongoError) -> str:
+def _brief(error: Exception) -> str:
     """The first line, without the description of every server that the driver adds."""
     return str(error).partition(", Timeout:")[0].partition("\n")[0][:300]

@@ -210,8 +210,9 @@ class EventLog:
                 self._waiting.discard(woken)
             self._followers -= 1
             if not self._followers and self._tail is not None:
-                self._tail.cancel()
-                self._tail = None
+                tail, self._tail = self._tail, None
+                tail.cancel()
+                await asyncio.wait([tail])
 
     def _buffered(self, place: Place | None) -> tuple[Event, ...] | None:
         """What the buffer has after a place, or None where it does not begin early enough."""

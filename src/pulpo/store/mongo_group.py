@@ -10,7 +10,7 @@ from pymongo.errors import WriteError
 
 from pulpo.errors import PulpoError
 from pulpo.store.mongo_errors import DUPLICATE
-from pulpo.store.mongo_plan import Held, Key, Plan, Prepared, Stage, changes, removal, stored, to_read
+from pulpo.store.mongo_plan import Held, Key, Plan, Prepared, Stage, changes, removal, stored, takes, to_read
 from pulpo.store.mongo_session import Transactions
 from pulpo.store.mongo_table import TEXT, Table
 from pulpo.store.port import DuplicateId, UniqueTaken, WriteFailed
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pulpo.store.mongo_events import EventLog
 
 COMMAND = 1_000  # statements of a command
+FEW = 16  # inserts that go as upserts with the updates of their collection, to save a round trip
 CHARACTERS = 4_000_000  # of documents in a command, whose 48 MB hold the text, its fields and UTF-8
 
 
@@ -45,12 +46,19 @@ class AssumedError(Exception):
     """A document that was not read is not as its write assumes."""
 
 
-class TakenError(Exception):
-    """A unique value is taken: the batch's place in the group, the stage, and what the server says."""
+class ApartError(Exception):
+    """A batch, whose place in the group this is, has to go alone for an exact answer."""
+
+    def __init__(self, owner: int) -> None:
+        super().__init__(owner)
+        self.owner = owner
+
+
+class TakenError(ApartError):
+    """A unique value is taken: the stage, and what the server says."""
 
     def __init__(self, owner: int, stage: int, said: Mapping[str, Any]) -> None:
-        super().__init__(owner, stage)
-        self.owner = owner
+        super().__init__(owner)
         self.stage = stage
         self.said = said
 
@@ -75,7 +83,7 @@ class Groups:
 
         Raises:
             AssumedError: Something is not as assumed, where not `everything` is read first.
-            TakenError: A unique value is taken.
+            ApartError: A batch has to go alone; if it did, a unique value is taken.
             PyMongoError, UnknownOutcomeError: As of `Transactions.commit`.
         """
         session = await self._transactions.begin()
@@ -84,6 +92,9 @@ class Groups:
             stages = self._planned(group, known, everything=everything)
             for number, stage in enumerate(stages):
                 await self._send(session, stage, number)
+            if group[0].alone and group[0].error is not None:
+                await self._transactions.drop()  # the writes before the one that failed are good, so its reason counts
+                return
             events = [entry.events for entry in group if entry.error is None and entry.events is not None]
             if events:
                 await self._log.insert(session, events)
@@ -123,33 +134,46 @@ class Groups:
             try:
                 entry.versions = plan.apply(entry.writes, place, singly=entry.alone)
             except WriteFailed as error:
-                # The first reason counts: one before it may be among what was not read.
-                if not everything and any(write.key not in known for write in entry.writes[: error.index]):
+                # The first reason counts: one before it may be among what was not read, or a unique value.
+                before = entry.writes[: error.index]
+                if not everything and any(write.key not in known for write in before):
                     raise AssumedError from error
                 entry.error = error
+                if entry.alone:
+                    return plan.tried
+                if any(takes(write) for write in before):
+                    raise ApartError(place) from error
             except Exception as error:  # noqa: BLE001 - it is raised where it is awaited
                 entry.error = error
         plan.flush()
         return plan.stages
 
     async def _send(self, session: AsyncClientSession, stage: Stage, number: int) -> None:
-        for name, pending in stage.inserts.items():
+        for name in {**stage.inserts, **stage.updates, **stage.deletes}:
             table = self._tables[name]
-            for part in _parts(pending):
+            inserts, updates = stage.inserts.get(name, []), stage.updates.get(name, [])
+            together = bool(updates) and len(inserts) <= FEW
+            for part in _parts([] if together else inserts):
                 documents = [stored(table, key, held) for key, held in part]
-                reply = await self._db.command({"insert": name, "documents": documents}, session=session)
-                _check(reply, part, number)
-        for name, pending in stage.updates.items():
-            table = self._tables[name]
-            for part in _parts(pending):
-                updates = [changes(table, key, held) for key, held in part]
-                reply = await self._db.command({"update": name, "updates": updates}, session=session)
-                _check(reply, part, number)
-        for name, pending in stage.deletes.items():
-            for part in _parts(pending):
-                deletes = [removal(key, held) for key, held in part]
-                reply = await self._db.command({"delete": name, "deletes": deletes}, session=session)
-                _check(reply, part, number)
+                await self._command(session, {"insert": name, "documents": documents}, part, number)
+            for part in _parts([*inserts, *updates] if together else updates):
+                statements = [changes(table, key, held) for key, held in part]
+                await self._command(session, {"update": name, "updates": statements}, part, number)
+            for part in _parts(stage.deletes.get(name, [])):
+                removals = [removal(key, held) for key, held in part]
+                await self._command(session, {"delete": name, "deletes": removals}, part, number)
+
+    async def _command(
+        self, session: AsyncClientSession, command: dict[str, Any], part: list[tuple[Key, Held]], stage: int
+    ) -> None:
+        """Send a part of a stage, and raise what the answer says went wrong."""
+        reply = await self._db.command(command, session=session)
+        for said in reply.get("writeErrors", ()):
+            if said["code"] == DUPLICATE:
+                raise TakenError(part[said["index"]][1].owner, stage, said)
+            raise WriteError(said.get("errmsg", "refused"), said["code"], said)
+        if reply["n"] != len(part):
+            raise AssumedError
 
     def why(self, entry: Entry, taken: TakenError) -> Exception:
         """Why a batch that went alone failed; each of its writes was a stage."""
@@ -166,6 +190,8 @@ class Groups:
 
 def _parts(pending: list[tuple[Key, Held]]) -> list[list[tuple[Key, Held]]]:
     """What fits into a command each."""
+    if not pending:
+        return []
     parts: list[list[tuple[Key, Held]]] = [[]]
     size = 0
     for item in pending:
@@ -176,14 +202,3 @@ def _parts(pending: list[tuple[Key, Held]]) -> list[list[tuple[Key, Held]]]:
         parts[-1].append(item)
         size += length
     return parts
-
-
-def _check(reply: Mapping[str, Any], part: list[tuple[Key, Held]], stage: int) -> None:
-    """Raise what a reply says went wrong."""
-    for said in reply.get("writeErrors", ()):
-        held = part[said["index"]][1]
-        if said["code"] == DUPLICATE:
-            raise TakenError(held.owner, stage, said)
-        raise WriteError(said.get("errmsg", "refused"), said["code"], said)
-    if reply["n"] != len(part):
-        raise AssumedError

@@ -122,6 +122,7 @@ class Plan:
     def __init__(self, known: Mapping[Key, Held]) -> None:
         self._held: dict[Key, Held] = dict(known)
         self.stages: list[Stage] = []
+        self.tried: list[Stage] = []  # of the last batch that failed: what its writes before that were to do
         self._touched: dict[Key, None] = {}  # in order: what is pending
         # How to undo the batch that is being applied: states before it, what it was the first to touch, and what was
         # pending before it if that was made a stage.
@@ -149,6 +150,7 @@ class Plan:
         return tuple(versions)
 
     def _undo(self, stages: int) -> None:
+        self.tried = self.stages[stages:]
         for key, held in self._log.items():
             if held is None:
                 del self._held[key]
@@ -280,14 +282,30 @@ def stored(table: Table, key: Key, held: Held) -> dict[str, Any]:
 
 
 def changes(table: Table, key: Key, held: Held) -> dict[str, Any]:
-    """An update statement: the document anew, or its counter raised, where it is at the version expected."""
-    where = {"_id": key[1], "version": held.base}
-    return {"q": where, "u": {"$inc": {REQUIRED: 1}} if held.pending == "require" else stored(table, key, held)}
+    """An update statement: the document anew, or its counter raised, where it is at the version expected.
+
+    An insert is an upsert of a version that there never is: a document with this id does not match it, and collides.
+    """
+    if held.pending == "require":
+        return {"q": {"_id": key[1], "version": held.base}, "u": {"$inc": {REQUIRED: 1}}}
+    if held.pending == "insert":
+        return {"q": {"_id": key[1], "version": 0}, "u": stored(table, key, held), "upsert": True}
+    return {"q": {"_id": key[1], "version": held.base}, "u": stored(table, key, held)}
 
 
 def removal(key: Key, held: Held) -> dict[str, Any]:
     """A delete statement."""
     return {"q": {"_id": key[1]} if held.base is None else {"_id": key[1], "version": held.base}, "limit": 1}
+
+
+def takes(prepared: Prepared) -> bool:
+    """Whether a write may collide with a unique value."""
+    write, table = prepared.write, prepared.table
+    if isinstance(write, Insert | Replace):
+        return any(None not in held for held in table.taken(pydantic_core.from_json(write.json)))
+    return isinstance(write, Update) and any(
+        name in write.set or name in write.add for fields in table.unique.values() for name in fields
+    )
 
 
 def _moves(table: Table, before: str, after: str) -> bool:

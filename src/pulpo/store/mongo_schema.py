@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import pydantic_core
 from bson import Timestamp
 from pymongo import IndexModel, ReplaceOne
-from pymongo.errors import BulkWriteError, CollectionInvalid, OperationFailure
+from pymongo.errors import BulkWriteError, OperationFailure
 
 from pulpo.errors import PulpoError
 from pulpo.store.mongo_errors import DUPLICATE
 from pulpo.store.mongo_events import EVENTS, PULPO, SINCE
 from pulpo.store.mongo_table import MARK, TEXT, Field, Table
 from pulpo.store.port import ColumnKind
-from pulpo.store.renames import BothNamesError, old_path, with_new_name
+from pulpo.store.renames import BothNamesError, with_new_name
 from pulpo.store.splice import Members
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ _TYPES: dict[ColumnKind, Any] = {
     "date": "string",
 }
 _NOT_FOUND = 26, 27  # NamespaceNotFound, IndexNotFound
+_NAMESPACE_EXISTS = 48
 
 
 async def make_ours(db: Database) -> None:
@@ -55,8 +56,8 @@ async def make_ours(db: Database) -> None:
     there = await db[PULPO].find_one({"_id": "format"})
     if there is None:
         names = {name for name in await db.list_collection_names() if not name.startswith("system.")}
-        if not names <= {PULPO, EVENTS}:
-            raise not_ours(db, "it holds other collections")
+        if not names <= {PULPO, EVENTS} and not await db[PULPO].find_one({"_id": "format"}):
+            raise _not_ours(db, "it holds other collections")
         await _create(db, PULPO, {})
         await _create(db, EVENTS, {})
         reply = await db.command("ping")
@@ -64,7 +65,7 @@ async def make_ours(db: Database) -> None:
         await db[PULPO].update_one(SINCE, {"$setOnInsert": {"since": since}}, upsert=True)
         await db[PULPO].update_one({"_id": "format"}, {"$setOnInsert": {"format": FORMAT}}, upsert=True)
     elif there["format"] > FORMAT:
-        raise not_ours(db, "a newer Pulpo wrote it", hint="upgrade pulpo-core")
+        raise _not_ours(db, "a newer Pulpo wrote it", hint="upgrade pulpo-core")
 
 
 async def bring_up_to_date(db: Database, tables: Mapping[str, Table]) -> None:
@@ -81,35 +82,40 @@ async def bring_up_to_date(db: Database, tables: Mapping[str, Table]) -> None:
 async def _one(db: Database, table: Table, had: Mapping[str, Any] | None, now: datetime) -> None:
     if had is None:
         await _create(db, table.name, {"validator": _validator(table)})
-        await _change(db, table, {"indexes": {}}, now)
+        await _build(db, table)
+        await _remember(db, table, now)
     elif had["layout"] != table.layout or had.get("changing"):
         await _change(db, table, had["layout"], now)
     elif now - had["changed_at"] < LATECOMERS:
         await _make_anew(db, table)
 
 
+async def _remember(db: Database, table: Table, now: datetime) -> None:
+    row = {"_id": f"collection {table.name}", "layout": table.layout, "changed_at": now}
+    await db[PULPO].replace_one({"_id": row["_id"]}, row, upsert=True)
+
+
 async def _create(db: Database, name: str, options: Mapping[str, Any]) -> None:
     try:
         await db.create_collection(name, check_exists=False, **options)
-    except (CollectionInvalid, OperationFailure) as error:
-        if getattr(error, "code", 48) != 48:  # NamespaceExists: another process was faster
+    except OperationFailure as error:
+        if error.code != _NAMESPACE_EXISTS:  # another process was faster
             raise
 
 
 async def _change(db: Database, table: Table, had: Mapping[str, Any], now: datetime) -> None:
     await _check_renames(db, table)
-    row = {"_id": f"collection {table.name}", "layout": table.layout, "changed_at": now}
-    await db[PULPO].update_one({"_id": row["_id"]}, {"$set": {"changing": True}})  # whoever comes next finishes it
-    if await db[table.name].find_one(_older(table), {}):
-        # Old values would not pass the new validator, new ones not the old.
-        await db.command({"collMod": table.name, "validator": {}})
-        await _make_anew(db, table)
+    # Whoever comes next finishes what is broken off here.
+    await db[PULPO].update_one({"_id": f"collection {table.name}"}, {"$set": {"changing": True}})
+    # Old values would not pass the new validator, new ones not the old.
+    await db.command({"collMod": table.name, "validator": {}})
+    await _make_anew(db, table)
     await _build(db, table)
     for name in had["indexes"]:
         if name not in table.indexes:
             await _drop(db, table, name)
     await db.command({"collMod": table.name, "validator": _validator(table)})
-    await db[PULPO].replace_one({"_id": row["_id"]}, row, upsert=True)
+    await _remember(db, table, now)
 
 
 async def _build(db: Database, table: Table) -> None:
@@ -165,8 +171,9 @@ async def _not_unique(db: Database, table: Table, name: str) -> PulpoError:
 async def _check_renames(db: Database, table: Table) -> None:
     """Refuse renames that would overwrite, before anything is changed."""
     for path, old in table.renamed.items():
+        parent, _, _ = path.rpartition(".")
         short = old.rpartition(".")[2]
-        if old_path(path, old) in table.columns:
+        if (f"{parent}.{short}" if parent else short) in table.columns:
             raise PulpoError(
                 "PULPO508",
                 f"{table.name}: {path} was {short}, but a field {short} is declared still",
@@ -215,9 +222,10 @@ def _renamed(table: Table, text: str) -> str | None:
     """A text with its fields under their new names, or None where it has none of the old ones."""
     found: str | None = None
     for path, old in table.renamed.items():
-        new, short = path.rpartition(".")[2], old.rpartition(".")[2]
+        parent, _, new = path.rpartition(".")
+        short = old.rpartition(".")[2]
         try:
-            changed = with_new_name(found or text, old_path(path, old), new)
+            changed = with_new_name(found or text, f"{parent}.{short}" if parent else short, new)
         except BothNamesError:
             raise PulpoError("PULPO508", f"{table.name}: there are documents with both {short} and {new}") from None
         found = changed or found
@@ -250,7 +258,6 @@ def _typed(column: Field) -> dict[str, Any]:
     return {"bsonType": "array", "items": {"bsonType": [*([kind] if isinstance(kind, str) else kind), "null"]}}
 
 
-def not_ours(db: Database, why: str, *, hint: str | None = None) -> PulpoError:
-    """What to raise for another program's database."""
+def _not_ours(db: Database, why: str, *, hint: str | None = None) -> PulpoError:
     hint = hint or "name another database in database.url; this one was left as it is"
     return PulpoError("PULPO506", f"the database {db.name} is not a Pulpo database: {why}", hint=hint)

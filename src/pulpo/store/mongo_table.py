@@ -95,14 +95,19 @@ class Table:
     renamed: Mapping[str, str]
     mark: str = field(init=False)
     _flat: tuple[tuple[str, Field], ...] = field(init=False)
-    _deep: tuple[tuple[tuple[str, ...], Field], ...] = field(init=False)
+    _deep: tuple[tuple[tuple[str, ...], bool, tuple[tuple[str, Field], ...]], ...] = field(init=False)
 
     def __post_init__(self) -> None:
         columns = [column for column in self.columns.values() if column.path not in ("id", "version")]
         flat = tuple((column.path, column) for column in columns if "." not in column.path and not column.many)
-        deep = tuple((tuple(column.path.split(".")), column) for column in columns if "." in column.path or column.many)
+        # Columns in one embedded object, or list of them, share the walk to it.
+        deep: dict[tuple[tuple[str, ...], bool], list[tuple[str, Field]]] = {}
+        for column in columns:
+            *parents, name = column.path.split(".")
+            if parents or column.many:
+                deep.setdefault((tuple(parents), column.many), []).append((name, column))
         object.__setattr__(self, "_flat", flat)
-        object.__setattr__(self, "_deep", deep)
+        object.__setattr__(self, "_deep", tuple((*key, tuple(found)) for key, found in deep.items()))
         layout = json.dumps(self.layout["columns"], sort_keys=True) + json.dumps(self.layout["renamed"], sort_keys=True)
         object.__setattr__(self, "mark", hashlib.blake2b(layout.encode(), digest_size=6).hexdigest())
 
@@ -127,17 +132,22 @@ class Table:
 
     def stored(self, id: str, version: int, text: str, document: Json) -> dict[str, Any]:
         """A document as MongoDB gets it; `document` is its text decoded."""
-        made: dict[str, Any] = {"_id": id, "version": version, MARK: self.mark}
-        for name, column in self._flat:
-            value = document.get(name)
-            if value is not None and (plain := column.plain(value)) is not None:
-                made[name] = column.bson(plain)
-        for names, column in self._deep:
-            found = values(document, names, column.many)
-            if column.many:
-                _put(made, names, [column.bson(column.plain(value)) for value in found])
-            elif (plain := column.plain(found[0])) is not None:
-                _put(made, names, column.bson(plain))
+        made: dict[str, Any] = {"_id": id, "version": version, MARK: self.mark, **_present(document, self._flat)}
+        for parents, many, columns in self._deep:
+            holders = values(document, parents, many)
+            if many:
+                found = {
+                    name: [column.bson(column.plain(value)) for value in _entries(holders, name)]
+                    for name, column in columns
+                }
+            else:
+                found = _present(holders[0], columns)
+                if not found:
+                    continue
+            inside = made
+            for parent in parents:
+                inside = inside.setdefault(parent, {})
+            inside.update(found)
         made[TEXT] = text
         return made
 
@@ -222,10 +232,27 @@ def _indexed(column: Field | None, collection: Collection, name: str) -> str:
     return column.key
 
 
-def _put(made: dict[str, Any], names: tuple[str, ...], value: Any) -> None:
-    for name in names[:-1]:
-        made = made.setdefault(name, {})
-    made[names[-1]] = value
+def _present(holder: Json, columns: tuple[tuple[str, Field], ...]) -> dict[str, Any]:
+    """The columns of an object that are not null."""
+    found: dict[str, Any] = {}
+    if isinstance(holder, dict):
+        for name, column in columns:
+            value = holder.get(name)
+            if value is not None and (plain := column.plain(value)) is not None:
+                found[name] = column.bson(plain)
+    return found
+
+
+def _entries(holders: list[Json], name: str) -> list[Json]:
+    """What each object has under a name; a list counts by its entries."""
+    found: list[Json] = []
+    for holder in holders:
+        value = holder.get(name) if isinstance(holder, dict) else None
+        if isinstance(value, list):
+            found += value
+        else:
+            found.append(value)
+    return found
 
 
 # From JSON
@@ -254,9 +281,10 @@ def _minor_units(value: Json, decimals: int) -> int | None:
 
 def _moment(value: Json, _: int) -> datetime | None:
     try:
-        return to_millisecond(datetime.fromisoformat(value))
+        moment = datetime.fromisoformat(value)
     except (TypeError, ValueError):
         return None
+    return moment if moment.tzinfo is UTC and not moment.microsecond % 1000 else to_millisecond(moment)
 
 
 def _scalar(value: Json, _: int) -> Any:

@@ -19,7 +19,7 @@ from pulpo.errors import PulpoError
 from pulpo.store.mongo_client import Address, check_server, database_of
 from pulpo.store.mongo_errors import DUPLICATE, problem, translated
 from pulpo.store.mongo_events import EVENTS, PULPO, SINCE
-from pulpo.store.mongo_schema import bring_up_to_date, make_ours, not_ours
+from pulpo.store.mongo_schema import bring_up_to_date, make_ours
 from pulpo.store.mongo_session import MAJORITY, SNAPSHOT
 from pulpo.store.mongo_table import TEXT, Table, table_of
 from pulpo.store.port import Collection, Record, UniqueTaken
@@ -58,7 +58,11 @@ class MongoSnapshot:
             if "format" not in rows:
                 names = await self._db.list_collection_names()
                 if rows or not {name for name in names if not name.startswith("system.")} <= {PULPO, EVENTS}:
-                    raise not_ours(self._db, "it holds other collections")
+                    raise PulpoError(
+                        "PULPO506",
+                        f"the database {self._db.name} is not a Pulpo database: it holds other collections",
+                        hint="name another database; this one was left as it is",
+                    )
                 return False
         self._rows = {id.removeprefix(_ROW): row for id, row in sorted(rows.items()) if id.startswith(_ROW)}
         return True

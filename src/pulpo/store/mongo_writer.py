@@ -9,8 +9,9 @@ What can go wrong, and what then happens:
   nothing, the group begins again. After a few conflicts in a row with half its batches, so that its transaction is
   shorter than those it loses against.
 * A document is not at the version assumed: the group begins again and reads everything it touches.
-* A unique value is taken: the batch in question goes alone, write by write, and those before and after it without it.
-  That is exact, so what is done together may fail for the wrong reason, but never succeed for one.
+* A unique value is taken, or may have been before what was seen to fail: the batch in question goes alone, write by
+  write, and those before and after it without it. That is exact; what is done together may fail for the wrong reason,
+  but never succeeds for one.
 * The outcome of a commit is unknown (the connection broke): the commit itself is sent again. It names the session's
   transaction, whose outcome the replica set remembers, so it never applies twice and says at last what happened: it
   is committed, or certainly not, and only then the group begins again. Where nobody can be asked for `patience`
@@ -31,8 +32,8 @@ import pydantic_core
 from pymongo.errors import PyMongoError
 
 from pulpo.errors import PulpoError
-from pulpo.store.mongo_errors import is_conflict, problem
-from pulpo.store.mongo_group import AssumedError, Entry, Groups, TakenError
+from pulpo.store.mongo_errors import DRIVER, is_conflict, problem
+from pulpo.store.mongo_group import ApartError, AssumedError, Entry, Groups, TakenError
 from pulpo.store.mongo_plan import prepare
 from pulpo.store.mongo_session import ABANDONED, Transactions, UnknownOutcomeError
 from pulpo.store.mongo_table import Table
@@ -106,7 +107,7 @@ class Writer:
                 self._fail(group, _unknown(self._patience))
             except Exception as error:  # noqa: BLE001 - told to the callers
                 if len(group) == 1:
-                    self._fail(group, problem(error) if isinstance(error, PyMongoError) else error)
+                    self._fail(group, problem(error) if isinstance(error, DRIVER) else error)
                 else:
                     # What cannot be done together may be done one by one.
                     for entry in group:
@@ -150,13 +151,13 @@ class Writer:
                 if everything:
                     raise PulpoError("PULPO507", "MongoDB answered in a way that does not fit together") from None
                 everything = True
-            except TakenError as taken:
-                if not group[0].alone:
-                    group[taken.owner].alone = True
-                    self._put_back(group)
-                    return
-                group[0].error = self._groups.why(group[0], taken)
-                break
+            except ApartError as apart:
+                if isinstance(apart, TakenError) and group[0].alone:
+                    group[0].error = self._groups.why(group[0], apart)
+                    break
+                group[apart.owner].alone = True
+                self._put_back(group)
+                return
             except PyMongoError as error:
                 tries += 1
                 again = error.has_error_label("TransientTransactionError")

@@ -56,7 +56,7 @@ class EventFeed:
     async def last(self) -> str:
         """The newest event's cursor."""
         row = await self._reader.read(lambda db: db.execute(_LAST).fetchone())
-        return f"{row[0]}-{row[1] - 1}" if row else "0-0"
+        return f"{row[0]}-{max(row[1] - 1, 0)}" if row else "0-0"  # a batch of no events begins a loaded database
 
     async def follow(self, cursor: str | None) -> AsyncIterator[Event]:
         """Events after a cursor as they are committed, until the feed is closed."""

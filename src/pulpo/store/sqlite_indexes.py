@@ -16,6 +16,8 @@ from pulpo.store.sqlite_schema import ColumnSql, Table, quoted
 
 MERGED = 20
 """The most values of one field whose lists are merged."""
+KEPT = 500
+"""How many choices are remembered of a table."""
 
 
 def narrowing(table: Table, condition: Condition | None, order: Sequence[tuple[str, bool]] = ()) -> str:
@@ -26,6 +28,8 @@ def narrowing(table: Table, condition: Condition | None, order: Sequence[tuple[s
         condition: Which are wanted.
         order: The sort keys in SQL, each with whether it goes downwards.
     """
+    if condition is None:
+        return ""
     best = _best(table, _equal(table, condition), order)
     return f" INDEXED BY {quoted(best[1])}" if best is not None else ""
 
@@ -38,19 +42,22 @@ def merged(
     Returns:
         `INDEXED BY …`, and a condition for each value; None where the list is better looked up in another way.
     """
+    lists = [part for part in _parts(condition) if isinstance(part, Compare) and part.operator == "in"]
+    if condition is None or not lists:
+        return None
     equal = _equal(table, condition)
     plain = _best(table, equal, order)
-    if condition is None or (plain is not None and plain[0][0]):
+    if plain is not None and plain[0][0]:
         return None
-    for part in _parts(condition):
-        match part:
-            case Compare(path, "in", values) if not table.column(path).many and None not in values:
-                column = table.column(path)
-                singles = {bound(column, value): Compare(path, "eq", value) for value in values}
-                best = _best(table, {**equal, column.sql: column}, order, within=column.sql)
-                if 1 < len(singles) <= MERGED and best is not None and best[0][1]:
-                    conditions = tuple(_replaced(condition, part, single) for single in singles.values())
-                    return f" INDEXED BY {quoted(best[1])}", conditions
+    for part in lists:
+        column = table.column(part.field)
+        if column.many or None in part.value:
+            continue
+        singles = {bound(column, value): Compare(part.field, "eq", value) for value in part.value}
+        best = _best(table, {**equal, column.sql: column}, order, within=column.sql)
+        if 1 < len(singles) <= MERGED and best is not None and best[0][1]:
+            conditions = tuple(_replaced(condition, part, single) for single in singles.values())
+            return f" INDEXED BY {quoted(best[1])}", conditions
     return None
 
 
@@ -81,8 +88,15 @@ def _best(
 ) -> tuple[tuple[bool, bool, int], str] | None:
     """The best index that begins with fields that have one value each (`within` among them), and why it is.
 
-    First one with a field of many values, then one that gives the order, then the one with the most such fields.
+    First one with a field of many values, then one that gives the order, then the one with the most such fields. Asked
+    for every list, so what was found is kept.
     """
+    if not equal:
+        return None
+    asked = (tuple(equal), tuple(order), within)
+    if asked in table.chosen:
+        found: tuple[tuple[bool, bool, int], str] | None = table.chosen[asked]
+        return found
     best: tuple[tuple[bool, bool, int], str] | None = None
     for name, parts in table.indexed.items():
         width = next((place for place, part in enumerate(parts) if part not in equal), len(parts))
@@ -92,6 +106,9 @@ def _best(
         rank = (many, _ordered(parts[width:], order, equal), width)
         if best is None or rank > best[0]:
             best = rank, name
+    if len(table.chosen) >= KEPT:  # clients choose what they ask for
+        table.chosen.clear()
+    table.chosen[asked] = best
     return best
 
 

@@ -68,7 +68,7 @@ class Layout:
 class Table:
     """A collection's statements. `taken` gives a broken unique index's fields for what SQLite says of it.
 
-    `indexed`: what each index holds, as `ColumnSql.sql`.
+    `indexed`: what each index holds, as `ColumnSql.sql`. `chosen`: which of them was found best for what.
     """
 
     name: str
@@ -77,6 +77,7 @@ class Table:
     unique: Mapping[str, tuple[str, ...]]
     taken: Mapping[str, tuple[str, ...]]
     indexed: Mapping[str, tuple[str, ...]]
+    chosen: dict[Any, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
     sql: str = field(init=False)
     get: str = field(init=False)
     get_many: str = field(init=False)

@@ -71,7 +71,7 @@ class SqliteSnapshot:
     async def facts(self) -> Facts:
         """Size, the log included, and commits whose events are kept."""
         size = sum(file.stat().st_size for file in (self.path, Path(f"{self.path}-wal")) if file.exists())
-        events = await self._read(lambda db: db.execute("SELECT count(*) FROM _events").get)
+        events = await self._read(lambda db: db.execute("SELECT count(*) FROM _events WHERE count").get)
         return Facts(size, int(events))
 
     async def counts(self) -> Mapping[str, int]:
@@ -187,14 +187,13 @@ class SqliteLoader:
 
     async def forget_events(self) -> None:
         """Take all events away, and go on numbering far beyond what any database has reached: by the clock."""
-        data = json.dumps([{"type": "database.loaded"}], separators=(",", ":"))
 
         def forget(db: apsw.Connection) -> None:
             last: int = db.execute("SELECT ifnull(max(seq),0) FROM _events").get
             db.execute("DELETE FROM _events")
             # One row stays, so that the next batch is numbered after it: two more, or the last cursor given went on.
             next_ = max(last + 2, time.time_ns() // 1_000_000)
-            db.execute("INSERT INTO _events(seq,count,data) VALUES(?,1,?)", (next_, data))
+            db.execute("INSERT INTO _events(seq,count,data) VALUES(?,0,'[]')", (next_,))
 
         await self._do(lambda db: self._transaction(db, forget))
 

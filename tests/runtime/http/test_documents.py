@@ -203,6 +203,27 @@ async def test_a_change_with_a_precondition_holds_only_there(client: httpx.Async
     assert (await client.delete(address, headers={"If-Match": "*"})).status_code == 204
 
 
+async def test_a_change_can_be_wanted_at_other_versions_only(client: httpx.AsyncClient, order: JSON) -> None:
+    """If-None-Match of this version, strong or weak, or `*`, is a 412 for every change; of another one it passes."""
+    await client.post("/orders", json=order)
+    address = "/orders/ORD-20251030-001"
+    for method in ("PUT", "PATCH", "DELETE"):
+        for tag in ("*", '"1"', 'W/"1"', '"7", "1"'):
+            answer = await client.request(method, address, json=order, headers={"If-None-Match": tag})
+            assert (answer.status_code, answer.json()["code"]) == (412, "PULPO609"), (method, tag)
+    both = {"If-Match": '"1"', "If-None-Match": '"1"'}
+    assert (await client.patch(address, json={"note": "x"}, headers=both)).status_code == 412
+    both = {"If-Match": '"2"', "If-None-Match": '"7"'}
+    assert (await client.patch(address, json={"note": "x"}, headers=both)).status_code == 412
+    for tag in ('"7"', "1", '"foreign"'):
+        version = (await client.get(address)).json()["version"]
+        changed = await client.patch(address, json={"note": "x"}, headers={"If-None-Match": tag})
+        assert changed.json()["version"] == version + 1
+    absent = await client.put("/orders/none", json=order, headers={"If-None-Match": "*"})
+    assert (absent.status_code, absent.json()["code"]) == (404, "PULPO404")
+    assert (await client.delete(address, headers={"If-None-Match": '"1"'})).status_code == 204
+
+
 async def test_changes_without_a_precondition_all_land(client: httpx.AsyncClient, order: JSON) -> None:
     """Twelve at once: each is made on the version before it."""
     await client.post("/orders", json=order)

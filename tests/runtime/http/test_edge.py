@@ -95,6 +95,7 @@ async def test_a_web_socket_of_a_projects_own_is_guarded_as_well(
     assert sent == answers
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # whose file can be given an end
 async def test_a_full_disk_is_a_problem_that_passes(client: httpx.AsyncClient, started: FastAPI) -> None:
     """507 for creates and operations alike; what was acknowledged stays readable, and with room again all goes on."""
     db = started.state.application.store._writer.db

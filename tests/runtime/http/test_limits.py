@@ -155,3 +155,70 @@ async def test_a_place_that_comes_with_the_cancellation_is_not_lost() -> None:
         await task
     assert admission.active == 0
     assert admission.enter() is None
+
+
+async def test_a_place_that_was_given_before_the_cancellation_is_not_lost() -> None:
+    """Whoever has been let in and does not go on frees the place."""
+    admission = Admission(1, 1)
+    admission.enter()
+    place = admission.enter()
+    assert place is not None
+    place.add_done_callback(lambda _: task.cancel())  # before the task hears of its place
+    task = asyncio.create_task(admission.wait(place))
+    await asyncio.sleep(0)
+    admission.leave()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (place.result(), admission.active) == (None, 0)
+
+
+async def test_a_turn_begins_requests_for_a_few_milliseconds_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of ten at once that take 4 ms of the processor each some begin at once, the others in later turns, in order."""
+    clock = 100.0
+    monkeypatch.setattr("pulpo.runtime.http.limits.time.perf_counter", lambda: clock)
+    admission = Admission(200, 1000)
+    begun: list[int] = []
+    turns: list[int] = []
+    turn = 0
+
+    async def request(number: int) -> None:
+        nonlocal clock
+        place = admission.enter()
+        if place is not None:
+            await admission.wait(place)
+        begun.append(number)
+        turns.append(turn)
+        clock += 0.004
+        admission.leave()
+
+    tasks = [asyncio.create_task(request(number)) for number in range(10)]
+    while not all(task.done() for task in tasks):
+        turn += 1
+        await asyncio.sleep(0)
+    assert begun == list(range(10))
+    assert 1 <= turns.count(turns[0]) <= 3
+    assert len(set(turns)) >= 4
+    assert (admission.active, admission.waiting) == (0, 0)
+
+
+async def test_no_more_may_wait_than_half_a_second_can_serve() -> None:
+    """As fast as it goes now; a burst after calm may fill the queue, and when nobody waits all is as it was."""
+    admission = Admission(2, 1000)
+    admission.tick(1.0)
+    assert admission.most == 1002
+    waiting = [admission.enter() for _ in range(400)]
+    assert waiting.count(None) == 2
+    for _ in range(20):  # ten leave in a tenth of a second
+        admission.leave()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    admission.tick(1.1)
+    assert 95 <= admission.most <= 100
+    with pytest.raises(PulpoError, match="PULPO612"):
+        admission.enter()
+    while admission.waiting:
+        admission.leave()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    admission.tick(1.2)
+    assert admission.most == 1002

@@ -69,6 +69,8 @@ async def asked(client: httpx.AsyncClient, address: str, field: str) -> str:
         ("inventory[in]=1.0,4", "S1 S4"),
         ("active[ne]=true", "S4 S5"),
         ("created_at[gte]=2100-01-01T00:00:00Z", ""),
+        ("created_at[gt]=0001-01-01T00:00:00%2B11:00", "S0 S1 S2 S3 S4 S5"),
+        ("created_at[gt]=9999-12-31T23:00:00-11:00", ""),
         ("created_at[lt]=2100-01-01T00:00:00Z&version[gte]=1&inventory[lt]=2", "S0 S1"),
         ("q=s3", "S3"),
         ("q=N1", "S1 S3 S5"),

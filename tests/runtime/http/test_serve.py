@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -18,6 +20,7 @@ import httpx
 import pytest
 
 from .conftest import Server
+from .raw import HOST, Spoken, post
 
 JSON = dict[str, Any]
 
@@ -181,3 +184,25 @@ def test_routes_that_do_not_import_are_named(shop: Path, tmp_path: Path, routes:
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, [text for text in said if text not in done.stderr]) == (4, [])
     assert "Traceback" not in done.stderr
+
+
+def test_what_is_in_flight_at_the_end_is_finished(shop: Path, tmp_path: Path) -> None:
+    """After SIGTERM who is idle is closed, who is new refused, a request under way answered: within ten seconds."""
+    body = b'{"sku":"LAST","name":"a","price":1}'
+    with Spoken(shop, tmp_path) as server, server.talk() as flying, server.talk() as idle, server.talk() as stuck:
+        assert idle.say(b"GET /livez HTTP/1.1\r\n" + HOST + b"\r\n").heard().status == 200
+        flying.say(post(body)[:-10])
+        stuck.say(post(body)[:-10])
+        assert server.get("/readyz").status == 200  # what was sent before has been read
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        assert idle.closed()
+        with pytest.raises(ConnectionRefusedError):
+            server.talk()
+        answer = flying.say(body[-10:]).heard()
+        assert (answer.status, answer.headers["connection"]) == (201, "close")
+        assert flying.closed()
+        assert server.process.wait(12) == 0
+        assert time.monotonic() - began < 11
+        answer = stuck.hear()  # what was cut off in its body may still be told why
+        assert answer is None or answer.status >= 400

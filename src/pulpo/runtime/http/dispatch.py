@@ -79,7 +79,7 @@ class Dispatcher:
             await response(scope, receive, send)
 
     def _plain(self, scope: Scope) -> Plain | None:
-        if scope.get("root_path") or "fastapi.telemetry" in scope:
+        if scope.get("root_path"):
             return None
         method, path = scope["method"], scope["path"]
         found = self._routes.get((method, path))

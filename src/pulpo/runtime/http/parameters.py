@@ -19,8 +19,8 @@ from pulpo.settings import Settings
 from pulpo.spec import AppSpec, Json, ModelSpec
 
 WORDS = """Lists are filtered by parameters that are called like fields, `status=pending&total[gte]=10`: the name \
-alone for equal, `[ne]` not equal, `[in]` and `[nin]` one or none of these, `[gt]`, `[gte]`, `[lt]`, `[lte]` greater or \
-less, `[contains]` and `[startswith]` for texts. Several values: the parameter several times; of `[in]` and `[nin]` \
+alone for equal, `[ne]` not equal, `[in]` and `[nin]` one or none of these, `[gt]`, `[gte]`, `[lt]`, `[lte]` greater \
+or less, `[contains]` and `[startswith]` for texts. Several values: the parameter several times; of `[in]` and `[nin]` \
 also with commas between them."""
 """How filters are written, for the document's description."""
 RUNS = "Run"

@@ -14,7 +14,7 @@ from typing import Any
 
 import httptools
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from pulpo.errors import PulpoError
@@ -23,6 +23,7 @@ from pulpo.runtime.http import problems
 from pulpo.runtime.http.gathering import GatheringProtocol
 from pulpo.runtime.http.limits import ALWAYS, RETRY_AFTER, Admission
 from pulpo.runtime.http.middleware import HEADERS
+from pulpo.runtime.process import give_back_memory
 from pulpo.settings import ApiSettings
 
 MOST_HEADERS = 100
@@ -30,6 +31,8 @@ MOST_PIPELINED = 16
 """Requests that a client may send ahead on one connection, before the answer to the first of them."""
 SWEEP = 1.0
 """Seconds between looks at all connections; deadlines are kept to about that."""
+CROWD = 500
+"""Connections whose memory is worth giving back when most of them have gone."""
 PARTING = 2.0
 """Seconds in which a client that was refused may read why, while what it still sends is thrown away."""
 _FRAMING = 8
@@ -59,6 +62,7 @@ class Watch(ServerState):
         self.now = 0.0
         self.turned_away: Counter[str] = Counter()
         self._next = 0.0
+        self._crowd = 0
         self._told: Counter[str] = Counter()
 
     def tick(self, now: float) -> None:
@@ -71,13 +75,21 @@ class Watch(ServerState):
         for connection in tuple(self.connections):
             if isinstance(connection, Connection):
                 connection.look(now)
+        self._give_back(len(self.connections))
         self._tell()
 
-    def room(self) -> bool:
+    def _give_back(self, count: int) -> None:
+        """When a crowd has gone, its memory is not needed for a while."""
+        self._crowd = max(self._crowd, count)
+        if self._crowd >= CROWD and count < self._crowd // 4:
+            self._crowd = count
+            give_back_memory()
+
+    def room(self, new: Connection) -> bool:
         """Whether one more connection may stay; those that have been idle longest go first."""
         if len(self.connections) <= self.most:
             return True
-        idle = [each for each in self.connections if isinstance(each, Connection) and each.idle]
+        idle = [each for each in self.connections if isinstance(each, Connection) and each.idle and each is not new]
         # an eighth at once, so that a flood of connections does not sort them all for each of its own
         for connection in sorted(idle, key=lambda each: each.since)[: max(1, self.most // 8)]:
             self.connections.discard(connection)
@@ -119,6 +131,7 @@ class Connection(GatheringProtocol):
         self._fed = 0  # bytes of a head that is not complete
         self._raw = self._got = 0  # bytes since the head was complete, and those of them that are body
         self._refusal: PulpoError | None = None
+        self._running: RequestResponseCycle | None = None  # `cycle` is the last that was asked
         self._unsent, self._stuck = 0, 0.0
 
     # from the transport
@@ -126,7 +139,7 @@ class Connection(GatheringProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Keep it, if there is room."""
         super().connection_made(transport)
-        if not self._watch.room():
+        if not self._watch.room(self):
             self._ended = True
             self._watch.admission.refused += 1
             self.transport.write(_FULL.text(self._watch.default_headers))
@@ -164,8 +177,12 @@ class Connection(GatheringProtocol):
                 self._refuse(_malformed())
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of everything."""
+        """Let go of everything, and of the requests before the last one too."""
         super().connection_lost(exc)
+        for cycle in (self._running, *(cycle for cycle, _ in self.pipeline)):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
         self.pipeline.clear()
 
     @property
@@ -200,6 +217,8 @@ class Connection(GatheringProtocol):
         if len(self.pipeline) >= MOST_PIPELINED:
             raise _malformed()
         super().on_headers_complete()
+        if idle:
+            self._running = self.cycle
         self.headers = []  # what a chunked body has behind it is no header of the request
         if self.scope["method"] not in _BODILESS:
             self.cycle.transport = _Polite(self, self.transport)  # type: ignore[assignment]
@@ -220,6 +239,7 @@ class Connection(GatheringProtocol):
             return
         if self.pipeline:
             cycle, app = self.pipeline.pop()
+            self._running = cycle
             self._start_asgi_task(cycle, app)
         if not self._ended:
             self.flow.resume_reading()

@@ -17,9 +17,10 @@ from pulpo.spec import Json
 ULID = "01JBDC4M5E8X7Z2Q9V3N6T1R0P"
 REQUEST = ULID
 """A request's id."""
-_MOMENT = "2025-10-30T09:15:00.000Z"
+MOMENT = "2025-10-30T09:15:00.000Z"
+"""When everything in an example happens."""
 _FORMATS = {
-    "date-time": _MOMENT, "date": "2025-10-30", "time": "09:15:00", "email": "ada@example.com", "duration": "PT15M",
+    "date-time": MOMENT, "date": "2025-10-30", "time": "09:15:00", "email": "ada@example.com", "duration": "PT15M",
     "uuid": "0b8f2f0e-6a53-4b7a-9d39-2f2f5b1c7c11", "uri": "https://example.com/", "uri-reference": "/",
 }  # fmt: skip
 _NAMES = {
@@ -131,7 +132,7 @@ def _candidates(schema: Json, name: str) -> Iterator[str]:
     if name in _NAMES:
         yield _NAMES[name]
     if name.endswith("_at"):
-        yield _MOMENT
+        yield MOMENT
     words = name.replace("_", " ") or "text"
     yield words
     yield from _TEXTS

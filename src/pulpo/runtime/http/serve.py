@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import importlib
 import logging
 import signal
@@ -31,6 +32,7 @@ if sys.platform != "win32":
 
 _OWN_FILES = 256
 """What the process opens besides its clients' connections: databases, logs, connections of its own."""
+_AGAIN = 0.02
 
 
 class AccessLines:
@@ -95,7 +97,9 @@ class _Server(uvicorn.Server):
         self.config.app.state.access.flush()  # type: ignore[union-attr]  # `serve` put it there
 
 
-def serve(root: Path, host: str | None = None, port: int | None = None, *, share_port: bool = False) -> None:
+def serve(
+    root: Path, host: str | None = None, port: int | None = None, *, share_port: bool = False, wait: float = 0.0
+) -> None:
     """Serve a compiled project until SIGTERM or SIGINT, then drain within 10 s.
 
     Args:
@@ -103,6 +107,7 @@ def serve(root: Path, host: str | None = None, port: int | None = None, *, share
         host: A loopback address; by default the setting `api.host`.
         port: 0 for a free one, which the log names; by default the setting `api.port`.
         share_port: Let other processes of this user listen there too; the system spreads connections over them.
+        wait: Seconds to wait for a port that is taken.
     Raises:
         PulpoError: PULPO802 not compiled; PULPO701 the port is taken; PULPO705 the host is not loopback; what the
             store finds wrong with the database (PULPO506, PULPO507, PULPO508).
@@ -111,7 +116,8 @@ def serve(root: Path, host: str | None = None, port: int | None = None, *, share
     app = load_app(root)
     app.state.access = AccessLines(sys.stderr.write)
     settings = app.state.application.settings
-    listener = _listener(host or settings.api.host, settings.api.port if port is None else port, share=share_port)
+    port = settings.api.port if port is None else port
+    listener = _listener(host or settings.api.host, port, share=share_port, wait=wait)
     config = uvicorn.Config(
         app,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
@@ -169,7 +175,7 @@ def load_app(root: Path) -> FastAPI:
     return app
 
 
-def _listener(host: str, port: int, *, share: bool) -> socket.socket:
+def _listener(host: str, port: int, *, share: bool, wait: float) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     address = "127.0.0.1" if host == "localhost" else host
     if not is_loopback(address):
@@ -180,14 +186,19 @@ def _listener(host: str, port: int, *, share: bool) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if share:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    try:
-        listener.bind((address, port))
-    except OSError as error:
-        listener.close()
-        raise PulpoError(
-            "PULPO701",
-            f"port {port} of {host} cannot be used: {error.strerror}",
-            hint="set PULPO_API_PORT to a free one",
-        ) from None
-    listener.set_inheritable(True)
-    return listener
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            listener.bind((address, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE and time.monotonic() < deadline:
+                time.sleep(_AGAIN)
+                continue
+            listener.close()
+            raise PulpoError(
+                "PULPO701",
+                f"port {port} of {host} cannot be used: {error.strerror}",
+                hint="set PULPO_API_PORT to a free one",
+            ) from None
+        listener.set_inheritable(True)
+        return listener

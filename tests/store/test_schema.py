@@ -8,21 +8,21 @@ import pytest
 
 from pulpo.errors import PulpoError
 from pulpo.model.conditions import Compare
-from pulpo.store.port import Batch, Collection, Column, Index, Insert, Query, UniqueTaken
-from pulpo.store.sqlite import SqliteStore
+from pulpo.store.connect import connect
+from pulpo.store.port import Batch, Collection, Column, Index, Insert, Query, Store, UniqueTaken
 
-Declare = Callable[[Collection], Awaitable[SqliteStore]]
+Declare = Callable[[Collection], Awaitable[Store]]
 
 
 @pytest.fixture
-async def declare(tmp_path: Path) -> AsyncIterator[Declare]:
+async def declare(tmp_path: Path, database: str) -> AsyncIterator[Declare]:
     """Opens one database again and again, each time with another declaration."""
-    stores: list[SqliteStore] = []
+    stores: list[Store] = []
 
-    async def opened(collection: Collection) -> SqliteStore:
+    async def opened(collection: Collection) -> Store:
         for store in stores:
             await store.close()
-        stores.append(SqliteStore(tmp_path / "data.db"))
+        stores.append(connect(database, tmp_path))
         await stores[-1].open((collection,))
         return stores[-1]
 
@@ -35,12 +35,12 @@ def goods(*columns: Column, indexes: tuple[Index, ...] = ()) -> Collection:
     return Collection("goods", columns, indexes)
 
 
-async def keep(store: SqliteStore, **documents: dict) -> None:
+async def keep(store: Store, **documents: dict) -> None:
     writes = (Insert("goods", id, json.dumps({"id": id, "version": 1, **fields})) for id, fields in documents.items())
     await store.commit(Batch(tuple(writes)))
 
 
-async def read(store: SqliteStore, id: str) -> dict:
+async def read(store: Store, id: str) -> dict:
     record = await store.get("goods", id)
     assert record is not None
     document = json.loads(record.json)

@@ -1,0 +1,88 @@
+"""Nothing that comes in is an instruction to the database: 4xx, and nothing is touched."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+TRIES: list[Any] = [
+    {"$gt": ""},
+    {"$ne": None},
+    {"$where": "sleep(1000) || true"},
+    {"$regex": ".*"},
+    {"a.b": 1},
+    {"nul\0": "nul\0"},
+    [{"$gt": ""}],
+]
+
+
+async def products(client: httpx.AsyncClient) -> Any:
+    return (await client.get("/products")).json()
+
+
+@pytest.mark.parametrize("value", TRIES)
+@pytest.mark.parametrize("field", ["id", "sku", "name", "price", "inventory"])
+async def test_fields_take_no_operators(client: httpx.AsyncClient, order: Any, field: str, value: Any) -> None:
+    """In a create, a replace and a patch."""
+    before = await products(client)
+    body = {"id": "prod_1", "sku": "S", "name": "N", "price": 1, "inventory": 1, field: value}
+    assert (await client.post("/products", json=body)).status_code in (400, 422)
+    assert (await client.put("/products/prod_456", json=body)).status_code in (400, 422)
+    assert (await client.patch("/products/prod_456", json={field: value})).status_code in (400, 422)
+    assert await products(client) == before
+
+
+@pytest.mark.parametrize("name", ["$where", "$set", "a.b", "nul\0", "_id", "_json", "version.$gt", "__proto__"])
+async def test_keys_that_no_model_has_are_refused(client: httpx.AsyncClient, order: Any, name: str) -> None:
+    """As any unknown field."""
+    before = await products(client)
+    body = {"id": "prod_1", "sku": "S", "name": "N", "price": 1, "inventory": 1, name: "x"}
+    assert (await client.post("/products", json=body)).status_code in (400, 422)
+    assert (await client.patch("/products/prod_456", json={name: 1})).status_code in (400, 422)
+    assert await products(client) == before
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "sku[$gt]=",
+        "sku[$ne]=x",
+        "$where=1",
+        "sku.$gt=",
+        "_id=prod_456",
+        "_json=x",
+        "inventory=%7B%22%24gt%22%3A0%7D",
+        "sort=$where",
+        "sort=_json",
+        "cursor=eyIkZ3QiOiIifQ",
+        "nul%00=1",
+        "limit=%7B%22%24gt%22%3A0%7D",
+    ],
+)
+async def test_queries_take_no_operators(client: httpx.AsyncClient, order: Any, query: str) -> None:
+    """400, with what is wrong."""
+    response = await client.get(f"/products?{query}")
+    assert response.status_code == 400, response.text
+    assert response.json()["code"].startswith("PULPO6")
+
+
+@pytest.mark.parametrize("id", ["$where", '{"$gt":""}', "[$ne]", "prod_456\0", "prod_456.x", ".*"])
+async def test_ids_mean_themselves(client: httpx.AsyncClient, order: Any, id: str) -> None:
+    """Nothing is found, changed or deleted by what is no document's id."""
+    before = await products(client)
+    address = f"/products/{quote(id, safe='')}"
+    assert (await client.get(address)).status_code in (400, 404, 422)
+    assert (await client.delete(address)).status_code in (400, 404, 422)
+    assert (await client.patch(address, json={"name": "x"})).status_code in (400, 404, 422)
+    assert await products(client) == before
+
+
+async def test_texts_are_found_as_they_are(client: httpx.AsyncClient, order: Any) -> None:
+    """A value that looks like an operator is only a text."""
+    found = await client.get("/products", params={"sku": '{"$gt":""}'})
+    assert (found.status_code, found.json()) == (200, [])
+    found = await client.get("/products", params={"name[contains]": ".*"})
+    assert (found.status_code, found.json()) == (200, [])

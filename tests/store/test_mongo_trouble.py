@@ -1,0 +1,286 @@
+"""What the MongoDB adapter does when things break between it and the server: once, exactly, or an honest error."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from pulpo.errors import PulpoError
+from pulpo.model.conditions import Compare
+from pulpo.services import mongod
+from pulpo.store.mongo import MongoStore
+from pulpo.store.port import Batch, Update
+from pulpo.testing.conformance.data import COLLECTIONS, THINGS, keep, read, replaced, thing
+
+Fail = Callable[..., Any]
+Opened = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server that can be told to fail."""
+    server = mongod.start(tmp_path_factory.mktemp("faulty"), parameters={"enableTestCommands": "1"})
+    try:
+        mongod.initiate((server.port,))
+        yield mongod.address((server.port,), "faulty")
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def fail(faulty: str) -> Iterator[Fail]:
+    """Has the server fail a command: so often, in this way."""
+    with MongoClient(faulty) as client:
+
+        def failing(command: str, times: int | str, **how: Any) -> None:
+            mode = times if isinstance(times, str) else {"times": times}
+            data = {"failCommands": [command], "appName": "pulpo", **how}
+            client.admin.command("configureFailPoint", "failCommand", mode=mode, data=data)
+
+        yield failing
+        client.admin.command("configureFailPoint", "failCommand", mode="off")
+        client.drop_database("faulty")
+
+
+@pytest.fixture
+async def opened() -> AsyncIterator[Opened]:
+    """Opens stores; all are closed after the test."""
+    stores: list[MongoStore] = []
+
+    async def one(url: str, **options: Any) -> MongoStore:
+        stores.append(MongoStore(url, **options))
+        await stores[-1].open(COLLECTIONS)
+        return stores[-1]
+
+    yield one
+    for store in stores:
+        await store.close()
+
+
+LOST = {"code": 64, "codeName": "WriteConcernFailed", "errmsg": "not in time", "errInfo": {"wtimeout": True}}
+
+
+@pytest.mark.parametrize(
+    ("command", "times", "how"),
+    [
+        pytest.param("commitTransaction", 3, {"writeConcernError": LOST}, id="committed-and-the-answer-lost"),
+        pytest.param("commitTransaction", 3, {"closeConnection": True}, id="commit-did-not-arrive"),
+        pytest.param(
+            "commitTransaction", 1, {"errorCode": 251, "errorLabels": ["TransientTransactionError"]}, id="gone"
+        ),
+        pytest.param("commitTransaction", 4, {"errorCode": 10107}, id="no-primary-at-commit"),
+        pytest.param("update", 5, {"errorCode": 112, "errorLabels": ["TransientTransactionError"]}, id="conflicts"),
+        pytest.param("update", 2, {"closeConnection": True}, id="connection-lost-on-the-way"),
+        pytest.param("insert", 2, {"errorCode": 189}, id="stepped-down"),
+        pytest.param("find", 2, {"closeConnection": True}, id="connection-lost-while-reading"),
+    ],
+)
+async def test_what_breaks_is_done_once(
+    faulty: str, fail: Fail, opened: Opened, command: str, times: int, how: dict[str, Any]
+) -> None:
+    """Each of a group's batches lands exactly once, with its event, whatever the server did to the transaction."""
+    store = await opened(faulty)
+    await keep(store, thing("a", stock=0))
+    start = await store.last_event()
+    fail(command, times, **how)
+    batches = (
+        Batch((Update(THINGS, "a", add={"stock": 1}), thing(f"b{n}")), ({"type": "t", "number": n},)) for n in range(8)
+    )
+    assert await asyncio.gather(*map(store.commit, batches)) == [(n + 2, 1) for n in range(8)]
+    assert (await read(store, "a"))["stock"] == 8
+    assert [event.data["number"] for event in await store.events(start)] == list(range(8))
+
+
+async def test_an_outcome_that_nobody_knows_is_called_that(faulty: str, fail: Fail, opened: Opened) -> None:
+    """Not a failure: what was written is there, and whoever repeats it is stopped by its version."""
+    store = await opened(faulty, patience=0.5)
+    await keep(store, thing("a"))
+    fail("commitTransaction", "alwaysOn", writeConcernError=LOST)
+    with pytest.raises(PulpoError, match=r"PULPO507.*outcome is unknown"):
+        await store.commit(Batch((replaced("a", 1, name="x"),)))
+    fail("commitTransaction", "off")
+    assert (await read(store, "a"))["name"] == "x"
+    with pytest.raises(PulpoError, match="PULPO502"):
+        await store.commit(Batch((replaced("a", 1, name="y"),)))
+
+
+async def test_what_stays_broken_is_given_up(faulty: str, fail: Fail, opened: Opened) -> None:
+    """PULPO507 when patience ends, nothing is left of it, and what comes later works."""
+    store = await opened(faulty, patience=0.5)
+    fail("insert", "alwaysOn", errorCode=112, errorLabels=["TransientTransactionError"])
+    results = await asyncio.gather(*(store.commit(Batch((thing(f"a{n}"),))) for n in range(3)), return_exceptions=True)
+    assert {getattr(result, "code", None) for result in results} == {"PULPO507"}
+    fail("insert", "off")
+    assert await store.count(THINGS) == 0
+    await keep(store, thing("a0"))
+
+
+async def test_reads_are_tried_again(faulty: str, fail: Fail, opened: Opened) -> None:
+    """A connection that breaks under a read is not noticed."""
+    store = await opened(faulty)
+    await keep(store, thing("a", name="x"))
+    fail("find", 1, closeConnection=True)
+    assert (await read(store, "a"))["name"] == "x"
+    fail("aggregate", 1, closeConnection=True)
+    assert await store.count(THINGS, Compare("name", "eq", "x")) == 1
+
+
+async def test_followers_do_not_notice_a_broken_stream(faulty: str, fail: Fail, opened: Opened) -> None:
+    """Every event arrives once and in order while the stream's commands fail."""
+    store = await opened(faulty)
+    found: list[int] = []
+    done = asyncio.Event()
+
+    async def follow(after: str) -> None:
+        async for event in store.follow(after):
+            found.append(event.data["number"])
+            if len(found) == 30:
+                done.set()
+
+    task = asyncio.create_task(follow(await store.last_event()))
+    for number in range(30):
+        if number % 10 == 5:
+            fail("getMore", 2, closeConnection=True)
+        await store.commit(Batch((thing(f"a{number}"),), ({"type": "t", "number": number},)))
+    async with asyncio.timeout(20):
+        await done.wait()
+    assert found == list(range(30))
+    task.cancel()
+
+
+HOLDER = """
+import sys
+from pymongo import MongoClient
+client = MongoClient(sys.argv[1], appName="pulpo")
+session = client.start_session()
+session.start_transaction()
+client.get_default_database()["things"].update_one({"_id": "a"}, {"$inc": {"held": 1}}, session=session)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+async def test_a_killed_process_keeps_nobody_from_its_documents(faulty: str, opened: Opened, fail: Fail) -> None:
+    """Its transaction is ended by whoever wants to write them, long before the server would."""
+    del fail  # drops the database
+    store = await opened(faulty)
+    await keep(store, thing("a", stock=0))
+    pipe = asyncio.subprocess.PIPE
+    holder = await asyncio.create_subprocess_exec(sys.executable, "-c", HOLDER, faulty, stdin=pipe, stdout=pipe)
+    assert holder.stdout is not None
+    assert await holder.stdout.readline() == b"held\n"
+    holder.kill()
+    await holder.wait()
+    began = time.monotonic()
+    assert await store.commit(Batch((Update(THINGS, "a", add={"stock": 1}),))) == (2,)
+    assert time.monotonic() - began < 12
+
+
+class Members:
+    """A replica set of three."""
+
+    def __init__(self, folder: Path) -> None:
+        self.servers = [mongod.start(folder / f"member{n}", oplog_mb=200) for n in range(3)]
+        self.ports = tuple(server.port for server in self.servers)
+        mongod.initiate(self.ports)
+        self.url = mongod.address(self.ports, "failover")
+
+    def kill_primary(self) -> int:
+        """SIGKILL; which one it was."""
+        with MongoClient(self.url) as client:
+            primary = client.admin.command("hello")["primary"]
+        place = self.ports.index(int(primary.rpartition(":")[2]))
+        self.servers[place].process.send_signal(signal.SIGKILL)
+        self.servers[place].process.wait()
+        return place
+
+    def restart(self, place: int) -> None:
+        """Have a killed member come back."""
+        self.servers[place] = mongod.start(self.servers[place].folder, port=self.ports[place], oplog_mb=200)
+
+    def stop(self) -> None:
+        """All of them; asked to end, one whose peers are gone waits for them first."""
+        for server in self.servers:
+            server.stop(patience=0.0)
+
+
+@contextmanager
+def replica_set(folder: Path) -> Iterator[Members]:
+    members = Members(folder)
+    try:
+        yield members
+    finally:
+        members.stop()
+
+
+class Awaited(list[int]):
+    """A list whose length can be waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._grown = asyncio.Event()
+
+    def append(self, number: int) -> None:
+        super().append(number)
+        self._grown.set()
+
+    async def reaches(self, length: int, patience: float) -> None:
+        async with asyncio.timeout(patience):
+            while len(self) < length:
+                self._grown.clear()
+                await self._grown.wait()
+
+
+async def test_nothing_acknowledged_is_lost_with_a_primary(tmp_path: Path, opened: Opened) -> None:
+    """Primaries are killed one after another under load: each acknowledged batch is there once, its event too."""
+    with replica_set(tmp_path) as members:
+        store = await opened(members.url)
+        follower = await opened(members.url)
+        await keep(store, thing("counter", stock=0))
+        acknowledged, told = Awaited(), Awaited()
+        longest = 0.0
+        stop = asyncio.Event()
+
+        async def follow(after: str) -> None:
+            async for event in follower.follow(after):
+                told.append(event.data["number"])
+
+        async def write(lane: int) -> None:
+            nonlocal longest
+            number = lane
+            while not stop.is_set():
+                began = time.monotonic()
+                writes = (Update(THINGS, "counter", add={"stock": 1}), thing(f"n{number}"))
+                await store.commit(Batch(writes, ({"type": "t", "number": number},)))
+                longest = max(longest, time.monotonic() - began)
+                acknowledged.append(number)
+                number += 8
+
+        start = await store.last_event()
+        following = asyncio.create_task(follow(start))
+        writers = [asyncio.create_task(write(lane)) for lane in range(8)]
+        for _ in range(2):
+            await acknowledged.reaches(len(acknowledged) + 200, 30)
+            killed = await asyncio.to_thread(members.kill_primary)
+            await acknowledged.reaches(len(acknowledged) + 50, 30)
+            await asyncio.to_thread(members.restart, killed)
+        stop.set()
+        await asyncio.gather(*writers)
+        assert longest < 15
+        assert (await read(store, "counter"))["stock"] == len(acknowledged)
+        there = await store.get_many(THINGS, tuple(f"n{number}" for number in acknowledged))
+        assert len(there) == len(acknowledged)
+        assert await store.count(THINGS) == len(acknowledged) + 1
+        await told.reaches(len(acknowledged), 20)
+        assert sorted(told) == sorted(acknowledged)
+        assert [event.data["number"] for event in await store.events(start, limit=1_000_000)] == told
+        following.cancel()
