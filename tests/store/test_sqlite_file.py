@@ -153,8 +153,8 @@ class TestConnect:
     @pytest.mark.parametrize(
         ("url", "text"),
         [
-            ("mongodb://user:secret@host/db", "MongoDB adapter is not part of this version"),
-            ("mongodb+srv://user:secret@host", "MongoDB adapter is not part of this version"),
+            ("mongodb://user:secret@host", "names no database"),
+            ("mongodb+srv://user:secret@host", "names no database"),
             ("postgres://user:secret@host/db", "no known kind of database"),
             ("data-secret.db", "no known kind of database"),
             ("sqlite://data.db", "names no file"),
