@@ -123,6 +123,10 @@ def markdown(result: dict[str, Any]) -> str:
     for name, ratios in result["pulpo_to"].items():
         cells = (_ratio(ratios.get(each), "{median:.3g} ({low:.3g} to {high:.3g})") for each in SCENARIOS)
         lines.append(f"| Pulpo to {TITLES[name]} | " + " | ".join(cells) + " |")
+    for name, figures in result["figures"].items():
+        if any("mongod_us" in figure for figure in figures.values()):
+            cells = (_cpu(figures.get(each)) for each in SCENARIOS)
+            lines.append(f"| {TITLES[name]}, CPU us: server + mongod | " + " | ".join(cells) + " |")
     quiet, _, samples = _quiet(result)
     failed = sum(figure["failed"] for figures in result["figures"].values() for figure in figures.values())
     most = result["most_others"]
@@ -143,7 +147,10 @@ def markdown(result: dict[str, Any]) -> str:
 def _cell(figure: dict[str, Any] | None, unit: str = "") -> str:
     if figure is None:
         return ""
-    return f"{figure['rate']:,.0f}" + (f" ({figure['p99_ms']:.3g}{unit})" if "p99_ms" in figure else "")
+    if "p99_ms" not in figure:
+        return f"{figure['rate']:,.0f}"
+    p99 = figure["p99_ms"]
+    return f"{figure['rate']:,.0f} ({f'{p99:.3g}' if p99 < 100 else f'{p99:,.0f}'}{unit})"
 
 
 def _cpu(figure: dict[str, Any] | None) -> str:
