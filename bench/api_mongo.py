@@ -14,6 +14,7 @@ machine. Beside Pulpo with everything on:
 
 import api
 from measuring.mongo import OTHERS, PEERS, MongoField, goals
+
 from pulpo.errors import PulpoError
 from pulpo.services import mongod
 

@@ -3,8 +3,8 @@
 The same fields and the same rules as Pulpo's order app: references are looked up, an order's lines must add up, a
 change of the stock is booked as a movement. Amounts are Decimal128, writes are acknowledged by a majority.
 
-With BENCH_TRANSACTIONS=1 a movement and its product are written in one transaction, as Pulpo writes them; without it one
-after the other, which costs less and is what Beanie's documentation shows.
+With BENCH_TRANSACTIONS=1 a movement and its product are written in one transaction, as Pulpo writes them; without it
+one after the other, which costs less: Beanie's documentation shows no transaction.
 """
 
 import os
@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from uuid import uuid4
 
 from beanie import DecimalAnnotation, Document, Indexed, init_beanie
@@ -49,7 +49,7 @@ class Customer(Document):
     id: str = Field(default_factory=new_id)
     email: Annotated[str, Indexed(unique=True)]
     name: str
-    addresses: list[Address] = []
+    addresses: list[Address] = Field(default_factory=list)
 
     class Settings:
         name = "customers"
@@ -137,7 +137,7 @@ class Order(Document, OrderIn, Stamped):
 
     class Settings:
         name = "orders"
-        indexes = [IndexModel([("status", ASCENDING), ("created_at", ASCENDING)])]
+        indexes: ClassVar = [IndexModel([("status", ASCENDING), ("created_at", ASCENDING)])]
 
 
 MODELS = [Customer, Product, StockMovement, Order]

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import psutil
-
 from measuring.peers import ADDRESSES, ALL, ROWS, UVICORN, Field, database, pulpo_command, python_of_peers, verify
 from measuring.report import SCENARIOS, Goals
 from measuring.servers import HERE, Measured, Server
+
 from pulpo.services import mongod
 
 PEERS = ("beanie", "beanie in transactions")
@@ -62,7 +62,7 @@ class MongoField(Field):
         if "beanie" in self.wanted:
             self._on_mongo("beanie", [python_of_peers(), *UVICORN, "with_beanie:app"], theirs)
         if "beanie in transactions" in self.wanted:
-            # The same server on the same rows but for one scenario, so its answers are held to nothing again.
+            # The same server on the same rows, which were verified just now.
             more = {**theirs, "BENCH_TRANSACTIONS": "1"}
             command_of_peer = [python_of_peers(), *UVICORN, "with_beanie:app"]
             self._on_mongo("beanie in transactions", command_of_peer, more, ["put"])

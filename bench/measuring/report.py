@@ -125,13 +125,13 @@ def markdown(result: dict[str, Any]) -> str:
             continue
         cells = (_ratio(ratios.get(each), "{median:.3g} ({low:.3g} to {high:.3g})") for each in SCENARIOS)
         lines.append(f"| Pulpo to {TITLES[name]} | " + " | ".join(cells) + " |")
-    lines += [
-        "",
-        "| CPU us a request | " + " | ".join(SCENARIOS.values()) + " |",
-        "| --- |" + " ---: |" * len(SCENARIOS),
-    ]
+    if any("mongod_us" in figure for figures in result["figures"].values() for figure in figures.values()):
+        cpu, title = _cpu, "CPU us a request: server + mongod"
+    else:
+        cpu, title = _us, "CPU us a request"
+    lines += ["", f"| {title} | " + " | ".join(SCENARIOS.values()) + " |", "| --- |" + " ---: |" * len(SCENARIOS)]
     for name, figures in result["figures"].items():
-        cells = (f"{figures[each]['cpu_us']:,.0f}" if each in figures else "" for each in SCENARIOS)
+        cells = (cpu(figures.get(each)) for each in SCENARIOS)
         lines.append(f"| {TITLES[name]} | " + " | ".join(cells) + " |")
     quiet, _, samples = _quiet(result)
     failed = sum(figure["failed"] for figures in result["figures"].values() for figure in figures.values())
@@ -158,6 +158,10 @@ def _cell(figure: dict[str, Any] | None, unit: str = "") -> str:
 
 def _ms(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _us(figure: dict[str, Any] | None) -> str:
+    return "" if figure is None else f"{figure['cpu_us']:,.0f}"
 
 
 def _cpu(figure: dict[str, Any] | None) -> str:
