@@ -1,7 +1,7 @@
 # Everything sets itself up: a first run makes .venv from requirements.lock, later runs install nothing again.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench proof examples lock clean
+.PHONY: help setup ui demo test check bench proof examples lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,10 +22,15 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+ui: $(READY) ## build the UI, where its sources have changed (needs Node 20.19 or newer)
+	@$(BIN)/python tools/build_ui.py
+
 demo: $(READY) ## start the order system with its sample shop, place orders, show what ran
+	@$(BIN)/python tools/build_ui.py --if-possible
 	@$(BIN)/python tools/demo.py
 
 test: $(READY) ## run the tests (works while the demo runs)
+	@$(BIN)/python tools/build_ui.py --if-possible
 	@$(BIN)/python -m pytest
 
 check: $(READY) ## lint, types and layers

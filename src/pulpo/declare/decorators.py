@@ -19,6 +19,7 @@ from pulpo import names
 from pulpo.declare import signature
 from pulpo.declare.hints import UnresolvedHint, fields_of
 from pulpo.declare.site import SPEC, Site
+from pulpo.declare.ui_hints import model_problems, problems
 from pulpo.errors import Nearest
 from pulpo.model.model import Model
 from pulpo.spec import ACTIONS, Action, FieldSpec, FlowSpec, GroupSpec, ModelSpec, OperationSpec
@@ -66,7 +67,7 @@ def datamodel(
         api: What is served over HTTP: `"all"`, `"read"` (lists and single documents), `"none"`, or a list of actions.
         title: What people read; by default made from the name.
         description: By default the class's docstring.
-        ui: Hints for the UI.
+        ui: Hints for the UI (docs/ui.md).
     Returns:
         The class itself, with its `ModelSpec` as `__pulpo__`.
     """
@@ -88,6 +89,8 @@ def datamodel(
         _check_options(place, "PULPO102", f"model {called}", datamodel, unknown)
         groups = tuple((group,) if isinstance(group, str) else tuple(group) for group in unique)
         _check_model(place, called, fields, groups)
+        for problem in model_problems(ui or {}, fields):
+            place.find("PULPO102", f"model {called}: {problem.message}", problem.hint)
         spec = ModelSpec(
             name=called,
             cls=cls,
@@ -181,7 +184,7 @@ def operation(
         standalone: It is no step of a flow unless a flow includes it by its own name.
         title: What people read; by default made from the name.
         description: By default the function's docstring.
-        ui: Hints for the UI.
+        ui: Hints for the UI (docs/ui.md).
     Returns:
         The function itself, with its `OperationSpec` as `__pulpo__`.
     """
@@ -223,6 +226,8 @@ def operation(
         for code, message, hint in found.problems:
             place.find(code, f'operation "{called}" {message}', hint)
         _check_operation(place, spec)
+        for problem in problems("operation", spec.ui):
+            place.find("PULPO103", f'operation "{called}": {problem.message}', problem.hint)
         function.__dict__[SPEC] = spec
         place.declare(spec)
         return function
