@@ -36,13 +36,6 @@ export function compact(value: number): string {
 }
 
 const momentFormat = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'medium' });
-const shortMoment = new Intl.DateTimeFormat(locale, {
-  day: 'numeric',
-  month: 'short',
-  year: 'numeric',
-  hour: '2-digit',
-  minute: '2-digit',
-});
 const dateFormat = new Intl.DateTimeFormat(locale, { dateStyle: 'medium' });
 const dayFormat = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeZone: 'UTC' });
 const clockFormat = new Intl.DateTimeFormat(locale, {
@@ -55,10 +48,6 @@ const clockFormat = new Intl.DateTimeFormat(locale, {
 
 export function moment(value: string): string {
   return momentFormat.format(new Date(value));
-}
-
-export function moments(value: string): string {
-  return shortMoment.format(new Date(value));
 }
 
 export function day(value: string): string {
