@@ -39,6 +39,8 @@ check: $(READY) ## lint, types and layers
 	$(BIN)/mypy src/pulpo tools
 	cd examples/ecommerce-app && MYPYPATH=../../src:. "$(CURDIR)/$(BIN)/mypy" --strict --cache-dir ../../.mypy_cache \
 		--explicit-package-bases --namespace-packages models operations shop gateway flows.py seed.py bench.py
+	cd examples/todo-app && MYPYPATH=../../src:. "$(CURDIR)/$(BIN)/mypy" --strict --cache-dir ../../.mypy_cache/todo \
+		--explicit-package-bases --namespace-packages models operations flows.py seed.py
 	$(BIN)/lint-imports
 
 bench: $(READY) ## measure the API, the store and the engine

@@ -1,4 +1,4 @@
-"""The weekly review of a project: look at what is done and what is late, side by side, then tidy up and write it down."""
+"""The weekly review of a project: count what is done and what is late, side by side, then tidy up and report."""
 
 from models.team import Project, Report, State, Task
 from pydantic import BaseModel

@@ -2,7 +2,7 @@ import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/
 
 import type { BulkResult } from './documents';
 import { ask, read } from './client';
-import type { FlowMeta, Json, JsonObject, OperationMeta, Run, RunState, RunWithSteps } from './types';
+import type { FlowMeta, Json, JsonObject, OperationMeta, Run, RunState, RunWithSteps, StepRun } from './types';
 
 export const ENDED: readonly RunState[] = ['stopped', 'completed', 'failed', 'cancelled', 'compensated'];
 export const LIVE: readonly RunState[] = ['queued', 'running', 'waiting', 'cancelling', 'compensating'];
@@ -54,9 +54,26 @@ export function runPagesQuery(search: string) {
 export function runQuery(id: string) {
   return queryOptions({
     queryKey: runKeys.one(id),
-    queryFn: ({ signal }) => read<RunWithSteps>(`/runs/${encodeURIComponent(id)}`, signal),
+    queryFn: async ({ signal }) => {
+      const run = await read<RunWithSteps>(`/runs/${encodeURIComponent(id)}`, signal);
+      return { ...run, steps: run.steps.map((step) => ({ ...NOT_STARTED, ...step })) };
+    },
   });
 }
+
+/** What a step that never began, a skipped one, leaves out. */
+const NOT_STARTED = {
+  of: null,
+  attempts: 0,
+  input: null,
+  output: null,
+  error: null,
+  already: false,
+  touched: [],
+  wake_at: null,
+  started_at: null,
+  finished_at: null,
+} satisfies Partial<StepRun>;
 
 export type RunAction = 'cancel' | 'retry' | 'wake';
 

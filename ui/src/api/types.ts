@@ -251,6 +251,8 @@ export interface StepRun {
   run: string;
   operation: string;
   kind: 'step' | 'compensation';
+  /** Of an undoing: the step that it undoes. */
+  of: string | null;
   state: RunState;
   generation: number;
   attempts: number;

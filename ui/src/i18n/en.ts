@@ -76,7 +76,7 @@ export const en = {
     running: 'Runs in progress',
     stuck: 'Stuck runs',
     failed: 'Failed in 24 h',
-    stuckNote: 'waiting, or in need of a person',
+    stuckNote: 'waiting or in need of someone',
     runningNote: 'flows and operations',
     failedNote_one: 'of {{count}} run',
     failedNote_other: 'of {{count}} runs',

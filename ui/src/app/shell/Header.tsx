@@ -25,10 +25,10 @@ export function Header({ opened, toggle }: { opened: boolean; toggle: () => void
           </span>
         )}
       </div>
-      <button type="button" className={classes.search} onClick={spotlight.open} aria-label={t('header.search')}>
+      <button type="button" className={classes.search} onClick={spotlight.open}>
         <IconSearch size={16} stroke={1.8} aria-hidden />
         <span>{t('header.search')}</span>
-        <kbd>Ctrl K</kbd>
+        <kbd aria-hidden>Ctrl K</kbd>
       </button>
       <div className={classes.right}>
         <LiveBadge />

@@ -107,7 +107,7 @@ function stepsOf(placed: Layout, bars: readonly Bar[], titled: (operation: strin
         title,
         state: bar?.state ?? null,
         took: bar?.took ?? null,
-        undone: bars.some((each) => each.compensation && each.step?.id.includes(`~${operation}`) === true),
+        undone: bars.some((each) => each.step?.of === operation && each.state === 'completed'),
         running: bars.length > 0,
       },
     };

@@ -52,7 +52,7 @@ function Drawing({ card, found, shown }: { card: CardMeta; found: Point[]; shown
     yAxisProps: { tickFormatter: (value: number) => compact(value), width: 48 },
     xAxisProps: { minTickGap: 24 },
     tickLine: 'none' as const,
-    gridAxis: 'y' as const,
+    gridAxis: 'x' as const,
     className: classes.chart ?? '',
   };
   return (

@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 
-import { LIVE, runsQuery, UNHAPPY } from '../../api/runs';
+import { LIVE, runQuery, runsQuery, UNHAPPY } from '../../api/runs';
 import type { Run } from '../../api/types';
 import { Panel } from '../../components/Page';
 import { StateIcon } from '../../components/RunState';
@@ -90,6 +90,9 @@ export function Attention() {
 
 function Trouble({ run }: { run: Run }) {
   const { t } = useTranslation();
+  const waits = run.state === 'waiting' && run.error === null;
+  const { data } = useQuery({ ...runQuery(run.id), enabled: waits }); // a waiting run's reason is its step's
+  const reason = data?.steps.find((step) => step.state === 'waiting')?.error?.detail;
   return (
     <li>
       <Link to="/runs/$id" params={{ id: run.id }}>
@@ -99,7 +102,7 @@ function Trouble({ run }: { run: Run }) {
             <RunName run={run} />
           </b>{' '}
           <Subject run={run} />
-          <p>{run.incident ?? run.error?.detail ?? t(`state.${run.state}`)}</p>
+          <p>{run.incident ?? run.error?.detail ?? reason ?? t(`state.${run.state}`)}</p>
         </div>
         <span className="dimmed">
           <Ago value={run.updated_at} />

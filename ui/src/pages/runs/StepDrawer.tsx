@@ -24,7 +24,7 @@ export function StepDrawer({ bar, plan, titled, close }: DrawerProps) {
   const { t } = useTranslation();
   const step = bar?.step ?? null;
   return (
-    <Drawer opened={bar !== null} onClose={close} position="right" size={480} title={bar?.title ?? ''}
+    <Drawer opened={bar !== null} onClose={close} position="right" size={480} title={bar === null ? '' : bar.compensation ? t('run.undo', { step: bar.title }) : bar.title}
       closeButtonProps={{ 'aria-label': t('common.close') }}>
       {bar && (
         <div className={classes.drawer}>

@@ -42,7 +42,7 @@ export function figures(run: RunWithSteps, plan: Plan | undefined, title: (opera
     return {
       key: step.id,
       operation: step.operation,
-      title: title(step.operation),
+      title: title(step.of ?? step.operation),
       state: step.state,
       compensation: step.kind === 'compensation',
       critical: critical.has(step.operation) && step.kind === 'step',
@@ -100,6 +100,7 @@ export function ticks(span: number): number[] {
 
 export interface LogLine {
   at: string;
+  /** The step; of an undoing, the one that is undone. */
   operation: string;
   compensation: boolean;
   kind: 'started' | 'ended';
@@ -111,7 +112,7 @@ export interface LogLine {
 /** What happened, line by line, as the journal has it. */
 export function logOf(run: RunWithSteps): LogLine[] {
   const lines = run.steps.flatMap((step): LogLine[] => {
-    const common = { operation: step.operation, compensation: step.kind === 'compensation', state: step.state };
+    const common = { operation: step.of ?? step.operation, compensation: step.kind === 'compensation', state: step.state };
     const found: LogLine[] = [];
     if (step.started_at !== null) found.push({ ...common, at: step.started_at, kind: 'started', took: null, error: null });
     if (step.finished_at !== null) {
