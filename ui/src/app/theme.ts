@@ -17,7 +17,7 @@ export const theme = createTheme({
   headings: { fontWeight: '650', sizes: { h1: { fontSize: '22px', lineHeight: '1.3' }, h2: { fontSize: '15px' } } },
   components: {
     Button: { defaultProps: { size: 'sm' } },
-    TextInput: { defaultProps: { size: 'sm' } },
+    InputWrapper: { defaultProps: { inputWrapperOrder: ['label', 'input', 'description', 'error'] } },
     Tooltip: { defaultProps: { openDelay: 300, withArrow: true } },
     Menu: { defaultProps: { shadow: 'none', position: 'bottom-end' } },
     Modal: { defaultProps: { shadow: 'none', centered: true, overlayProps: { backgroundOpacity: 0.45 } } },

@@ -12,6 +12,7 @@ import { Ago } from '../components/Time';
 import type { Node } from '../schema/tree';
 import { isObject } from '../schema/values';
 import { colourOf, enumTitle } from './enums';
+import { entriesOf } from './model';
 import { titleOf, useTitle } from './titles';
 import classes from './Value.module.css';
 
@@ -90,6 +91,21 @@ function Word({ node, value }: DisplayProps) {
   return <Chip colour={colourOf(node, value)}>{enumTitle(value)}</Chip>;
 }
 
+/** A reference to an entry inside another document, whose entries are there where that document was expanded. */
+function Entry({ node, value, within }: DisplayProps & { node: Node & { within: string } }) {
+  const holder = within?.[node.within.replace(/_id$/, '')];
+  const model = useCatalogue().meta.models.find((each) => entriesOf(each, node.target) !== undefined);
+  const list = model && entriesOf(model, node.target);
+  const entries = list !== undefined && isObject(holder) ? holder[list.name] : [];
+  const entry = Array.isArray(entries) ? entries.filter(isObject).find((each) => each.id === value) : undefined;
+  return <span className={classes.text}>{(entry && summary(list?.item?.fields ?? [], entry)) ?? textOf(value)}</span>;
+}
+
+function Referred(props: DisplayProps) {
+  const { node } = props;
+  return node.within === undefined ? <Reference {...props} /> : <Entry {...props} node={{ ...node, within: node.within }} />;
+}
+
 function Reference({ node, value, within }: DisplayProps) {
   const model = useCatalogue().model(node.target);
   const id = textOf(value);
@@ -137,7 +153,7 @@ const DISPLAYS: Readonly<Record<Kind, Display>> = {
   datetime: Moment,
   date: Day,
   enum: Word,
-  ref: Reference,
+  ref: Referred,
   list: Listed,
   embedded: Embedded,
   json: Raw,

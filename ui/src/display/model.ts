@@ -77,3 +77,8 @@ export function statusNode(model: ModelMeta): Node | undefined {
   const named = nodes.find((node) => node.name === model.ui.status);
   return named ?? nodes.find((node) => node.kind === 'enum' && (node.name === 'status' || node.name === 'state'));
 }
+
+/** The list of a model whose entries are of the class that is referred to. */
+export function entriesOf(model: ModelMeta, target: string | undefined): Node | undefined {
+  return modelTree(model).find((node) => node.kind === 'list' && node.item?.embedded === target);
+}

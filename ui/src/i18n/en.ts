@@ -273,7 +273,7 @@ export const en = {
     stoppedAt: 'Stopped at {{step}}',
     compensatedAfter: 'Undone after {{step}} failed',
     incident: 'A person is needed',
-    nextTry: 'Tried again {{time}}',
+    nextTry: 'Tried again',
     touched: 'Touched',
     attempts: 'Attempts',
     startedAt: 'Start',

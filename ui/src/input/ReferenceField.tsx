@@ -7,7 +7,7 @@ import { useTranslation } from 'react-i18next';
 import { documentQuery, listQuery } from '../api/documents';
 import { may, useCatalogue } from '../api/meta';
 import type { Document, Json, JsonObject, ModelMeta } from '../api/types';
-import { modelTree } from '../display/model';
+import { entriesOf } from '../display/model';
 import { titleOf, useTitle } from '../display/titles';
 import { summary } from '../display/Value';
 import type { Node } from '../schema/tree';
@@ -95,11 +95,6 @@ function EntryField(props: InputProps & { holder: string; model: ModelMeta }) {
       nothingFoundMessage={t('form.nothingFound')}
     />
   );
-}
-
-/** The list of a model whose entries are of the class that is referred to. */
-function entriesOf(model: ModelMeta, target: string | undefined): Node | undefined {
-  return modelTree(model).find((node) => node.kind === 'list' && node.item?.embedded === target);
 }
 
 function entryOptions(list: Node | undefined, document: Document): { value: string; label: string }[] {

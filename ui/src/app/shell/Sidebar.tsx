@@ -1,5 +1,5 @@
-import { Link } from '@tanstack/react-router';
-import type { ReactNode } from 'react';
+import { Link, useRouterState } from '@tanstack/react-router';
+import { useEffect, useRef, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { may, slug, useCatalogue } from '../../api/meta';
@@ -10,10 +10,15 @@ import classes from './Shell.module.css';
 export function Sidebar() {
   const { t } = useTranslation();
   const { meta } = useCatalogue();
+  const place = useRef<HTMLDivElement>(null);
+  const path = useRouterState({ select: (state) => state.location.pathname });
+  useEffect(() => {
+    place.current?.querySelector('[data-status=active]')?.scrollIntoView({ block: 'nearest' });
+  }, [path]);
   const flows = meta.flows.filter((flow) => flow.plan.steps.length > 0);
   return (
     <>
-      <div className={classes.nav}>
+      <div className={classes.nav} ref={place}>
         <ul className={classes.links}>
           <li>
             <Link to="/" className={classes.link} activeOptions={{ exact: true }}>
@@ -21,6 +26,14 @@ export function Sidebar() {
               <span>{t('nav.home')}</span>
             </Link>
           </li>
+          {meta.runs.may.includes('list') && (
+            <li>
+              <Link to="/runs" className={classes.link} search={{}} activeOptions={{ includeSearch: false }}>
+                <Icon name="activity" />
+                <span>{t('nav.runs')}</span>
+              </Link>
+            </li>
+          )}
         </ul>
         {grouped(meta, t('nav.data')).map(([title, models]) => (
           <Section key={title} title={title}>
@@ -61,14 +74,6 @@ export function Sidebar() {
               <span>{t('nav.operations')}</span>
             </Link>
           </li>
-          {meta.runs.may.includes('list') && (
-            <li>
-              <Link to="/runs" className={classes.link} search={{}} activeOptions={{ includeSearch: false }}>
-                <Icon name="activity" />
-                <span>{t('nav.runs')}</span>
-              </Link>
-            </li>
-          )}
         </Section>
       </div>
       <div className={classes.foot}>{t('nav.version', { version: meta.pulpo })}</div>

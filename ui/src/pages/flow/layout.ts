@@ -2,8 +2,8 @@
 
 import type { Plan } from '../../api/types';
 
-export const NODE = { width: 172, height: 32 } as const;
-const COLUMN = 214;
+export const NODE = { width: 188, height: 32 } as const;
+const COLUMN = 230;
 const ROW = 42;
 const PAD = 10;
 const HEAD = 20;

@@ -29,7 +29,7 @@ export function Reason({ run, titled }: { run: RunWithSteps; titled: (operation:
         <Details error={error} />
         {wake !== null && (
           <p className="dimmed">
-            <Ago value={wake} />
+            {t('run.nextTry')} <Ago value={wake} />
           </p>
         )}
       </Banner>

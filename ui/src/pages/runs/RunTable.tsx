@@ -16,6 +16,7 @@ import { Subject } from './Subject';
 /** Runs in a table: what, in which state, about which document, since when, for how long, and why not. */
 export function RunTable({ runs, compact = false }: { runs: readonly Run[]; compact?: boolean }) {
   const { t } = useTranslation();
+  const reasons = runs.some((run) => run.error !== null);
   const now = useNow(runs.some((run) => isLive(run.state)), 1000);
   return (
     <div className={table.scroll}>
@@ -26,12 +27,12 @@ export function RunTable({ runs, compact = false }: { runs: readonly Run[]; comp
             <th>{t('runs.state')}</th>
             {!compact && <th>{t('runs.started')}</th>}
             <th data-align="right">{t('runs.took')}</th>
-            <th>{t('runs.reason')}</th>
+            {reasons && <th>{t('runs.reason')}</th>}
           </tr>
         </thead>
         <tbody>
           {runs.map((run) => (
-            <Row key={run.id} run={run} now={now} compact={compact} />
+            <Row key={run.id} run={run} now={now} compact={compact} reasons={reasons} />
           ))}
         </tbody>
       </table>
@@ -39,7 +40,7 @@ export function RunTable({ runs, compact = false }: { runs: readonly Run[]; comp
   );
 }
 
-function Row({ run, now, compact }: { run: Run; now: number; compact: boolean }) {
+function Row({ run, now, compact, reasons }: { run: Run; now: number; compact: boolean; reasons: boolean }) {
   const { t } = useTranslation();
   const length = took(run, now);
   return (
@@ -61,7 +62,7 @@ function Row({ run, now, compact }: { run: Run; now: number; compact: boolean })
       <td data-align="right" className="nowrap">
         {length === null ? t('common.none') : duration(length)}
       </td>
-      <td className={classes.reason}>{run.error?.detail ?? ''}</td>
+      {reasons && <td className={classes.reason}>{run.error?.detail ?? ''}</td>}
     </tr>
   );
 }
