@@ -34,6 +34,7 @@ test: $(READY) ## run the tests (works while the demo runs)
 	@$(BIN)/python -m pytest
 
 check: $(READY) ## lint, types and layers
+	@if command -v npm >/dev/null && [ -d ui/node_modules ]; then cd ui && npm run --silent lint && npx --no-install tsc --noEmit; fi
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy src/pulpo tools

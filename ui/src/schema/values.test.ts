@@ -24,9 +24,9 @@ describe('a form', () => {
   test('leaves out what nobody has filled in', () => {
     expect(sent(nodes, { name: 'Ada', phone: '', limit: null, lines: [{ text: 'one', size: null }] })).toEqual({
       name: 'Ada',
-      phone: '',
       lines: [{ text: 'one' }],
     });
+    expect(sent(tree({ properties: { currency: { type: 'string', default: 'USD' } } }), { currency: '' })).toEqual({ currency: '' });
   });
 
   test('sends only what has changed, and null for what was emptied', () => {

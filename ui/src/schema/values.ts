@@ -16,18 +16,21 @@ export function initialObject(nodes: readonly Node[]): JsonObject {
   return Object.fromEntries(nodes.map((node) => [node.name, initialValue(node)]));
 }
 
-/** What is sent for an object: empty fields that nobody needs are left for the server to fill in. */
+/** What is sent for an object: what is empty or as it is by default is left for the server to fill in. */
 export function sent(nodes: readonly Node[], value: JsonObject): JsonObject {
   const found: JsonObject = {};
   for (const node of nodes) {
     const given = value[node.name] ?? null;
-    if (isEmpty(given) && !(node.kind === 'list' && node.required)) {
-      if (node.kind === 'string' && given === '' && node.initial !== undefined) found[node.name] = '';
-      continue;
-    }
+    if (!node.required && node.initial !== undefined && same(given, node.initial)) continue;
+    if (isEmpty(given) && !(node.kind === 'list' && node.required) && !blanked(node, given)) continue;
     found[node.name] = sentValue(node, given);
   }
   return found;
+}
+
+/** Whether a text that has a default was emptied on purpose. */
+function blanked(node: Node, given: Json): boolean {
+  return node.kind === 'string' && given === '' && typeof node.initial === 'string';
 }
 
 function sentValue(node: Node, value: Json): Json {

@@ -10,4 +10,4 @@ window.ResizeObserver = class {
   disconnect = () => undefined;
 };
 
-Object.defineProperty(document, 'fonts', { value: new EventTarget() });
+Object.defineProperty(document, 'fonts', { value: new EventTarget(), configurable: true });

@@ -36,6 +36,7 @@ export async function openBrowser(scheme: 'light' | 'dark' = 'light', viewport =
     locale: 'en-US',
     permissions: ['clipboard-read', 'clipboard-write'],
   });
+  context.setDefaultTimeout(10_000);
   const complaints: string[] = [];
   const listen = (page: Page) => {
     page.on('console', (message) => {
