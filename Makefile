@@ -39,7 +39,7 @@ $(NODE_MODULES)/.ready: tests/clients/package-lock.json tests/clients/package.js
 
 test: $(READY) $(TYPESCRIPT) ## run the tests (works while the demo runs)
 	@$(BIN)/python tools/build_ui.py --if-possible
-	@$(BIN)/python -m pytest -n auto --dist worksteal
+	@$(BIN)/python -m pytest -n auto --dist loadgroup
 
 check: $(READY) ## lint, types and layers
 	@if command -v npm >/dev/null && [ -d ui/node_modules ]; then cd ui && npm run --silent lint && npx --no-install tsc --noEmit; fi
