@@ -23,6 +23,8 @@ import os
 import platform
 import shutil
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +32,30 @@ from measuring import report
 from measuring.peers import DEFAULT, OTHERS, PEERS, ROOT, Field
 from measuring.samples import in_turns, ratio, summary
 
-RESULTS = ROOT / "bench" / "results" / "api.json"
+
+@dataclass(frozen=True)
+class Bench:
+    """What is measured, and by which goals it is judged; `maker` is what makes the tables of the docs."""
+
+    about: str
+    known: tuple[str, ...]
+    default: tuple[str, ...]
+    field: type[Field]
+    goals: Callable[[dict[str, Any]], list[dict[str, Any]]]
+    results: Path
+    maker: str
 
 
-def measure(wanted: list[str], *, rounds: int, seconds: int, most_others: float, retries: int) -> dict[str, Any]:
+def measure(
+    bench: Bench, wanted: list[str], *, rounds: int, seconds: int, most_others: float, retries: int
+) -> dict[str, Any]:
     """Every scenario on everything wanted, in turns."""
     with tempfile.TemporaryDirectory(prefix="pulpo-bench-") as name:
-        field = Field(Path(name), wanted)
+        field = bench.field(Path(name), wanted)
         try:
             measured = field.start()
             found = in_turns(measured, rounds=rounds, seconds=seconds, most_others=most_others, retries=retries)
-            memory = {name: round(server.memory(), 1) for name, server in field.servers.items() if name != "second"}
+            memory = field.memory()
         finally:
             field.stop()
     result: dict[str, Any] = {
@@ -63,17 +78,19 @@ def measure(wanted: list[str], *, rounds: int, seconds: int, most_others: float,
             if each.name != "pulpo"
         },
     }
-    return {**result, "goals": report.goals(result)}
+    return {**result, "goals": bench.goals(result)}
 
 
-def main() -> None:
-    """Measure and print."""
-    known = (*PEERS, *OTHERS)
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def run(bench: Bench) -> None:
+    """Measure as the command line says, and print."""
+    known = bench.known
+    parser = argparse.ArgumentParser(description=bench.about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=2, help="how long each load lasts")
     parser.add_argument("--quick", action="store_true", help="one round of a second, nothing is taken again")
-    parser.add_argument("--peers", default=",".join(DEFAULT), help=f"all, or some of {', '.join(known)}; Pulpo always")
+    parser.add_argument(
+        "--peers", default=",".join(bench.default), help=f"all, or some of {', '.join(known)}; Pulpo always"
+    )
     parser.add_argument("--others", type=float, default=0.3, help="processors that others may use during a sample")
     parser.add_argument("--retries", type=int, default=30, help="how many disturbed samples are taken again")
     parser.add_argument("--json", type=Path)
@@ -87,15 +104,21 @@ def main() -> None:
     if unknown:
         parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(known)}")
     rounds, seconds, retries = (1, 1, 0) if given.quick else (given.rounds, given.seconds, given.retries)
-    result = measure(wanted, rounds=rounds, seconds=seconds, most_others=given.others, retries=retries)
+    result = measure(bench, wanted, rounds=rounds, seconds=seconds, most_others=given.others, retries=retries)
     report.show(result)
     text = json.dumps(result, indent=2) + "\n"
     if given.json:
         given.json.write_text(text)
     if given.write:
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(text)
-        report.write_docs(result, ROOT / "docs" / "performance.md")
+        bench.results.parent.mkdir(exist_ok=True)
+        bench.results.write_text(text)
+        report.write_docs(report.markdown(result), ROOT / "docs" / "performance.md", bench.maker)
+
+
+def main() -> None:
+    """Measure and print."""
+    results = ROOT / "bench" / "results" / "api.json"
+    run(Bench(__doc__ or "", (*PEERS, *OTHERS), DEFAULT, Field, report.goals, results, "bench/api.py"))
 
 
 if __name__ == "__main__":

@@ -143,6 +143,10 @@ class Field:
                 copy.execute('UPDATE "order" SET status = lower(status)')
         return first
 
+    def memory(self) -> dict[str, float]:
+        """MiB of every server."""
+        return {name: round(server.memory(), 1) for name, server in self.servers.items() if name != "second"}
+
     def stop(self) -> None:
         """End every server."""
         for server in self.servers.values():
@@ -155,9 +159,17 @@ def database(path: Path) -> dict[str, str]:
 
 
 def pulpo_command(
-    folder: Path, products: int, orders: int, lines: Path | None = None, name: str = "pulpo"
+    folder: Path,
+    products: int,
+    orders: int,
+    lines: Path | None = None,
+    name: str = "pulpo",
+    environ: dict[str, str] | None = None,
 ) -> list[str]:
-    """The order app, compiled in this folder, with so many rows in `name`.db; how its API process is started."""
+    """The order app, compiled in this folder; how its API process is started.
+
+    The rows go to the database that `environ` tells of, or into `name`.db.
+    """
     app = folder / "app"
     if not app.exists():
         kept = shutil.ignore_patterns(".*", "generated", "__pycache__")
@@ -165,7 +177,7 @@ def pulpo_command(
         compiling = [sys.executable, "-m", "pulpo.cli.main", "compile"]
         subprocess.run(compiling, cwd=app, check=True, stdout=subprocess.DEVNULL)
     seeding = [sys.executable, str(HERE / "seed.py"), str(app), str(products), str(orders)]
-    environ = {**os.environ, **database(folder / f"{name}.db")}
+    environ = {**os.environ, **(environ or database(folder / f"{name}.db"))}
     subprocess.run([*seeding, *([str(lines)] if lines else [])], env=environ, check=True)
     return [sys.executable, "-m", "pulpo.runtime.http", "--root", str(app), "--port", "{port}"]
 

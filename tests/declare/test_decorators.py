@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 import pulpo
-from pulpo import Model, Ref, datamodel, flow, group, operation
+from pulpo import Field, Model, Ref, datamodel, flow, group, operation
 from pulpo.declare.site import DECLARED, FINDINGS
 from pulpo.errors import Finding
 from pulpo.spec import ModelSpec, OperationSpec
@@ -65,7 +65,13 @@ class TestDatamodel:
         """All, reading only, nothing, or a list of actions."""
 
         @datamodel(
-            api=api, unique=[("event", "channel")], name="Note", title="A note", description="Said.", ui={"icon": "n"}
+            api=api,
+            unique=[("event", "channel")],
+            indexes=[("channel", "created_at"), ("event",)],
+            name="Note",
+            title="A note",
+            description="Said.",
+            ui={"icon": "n"},
         )
         class Notification(Model):
             event: str
@@ -73,6 +79,7 @@ class TestDatamodel:
 
         spec = Notification.__pulpo__
         assert (spec.name, spec.api, spec.unique) == ("Note", actions, (("event", "channel"),))
+        assert spec.indexes == (("channel", "created_at"), ("event",))
         assert (spec.title, spec.description, spec.ui) == ("A note", "Said.", {"icon": "n"})
 
     def test_an_unknown_option_is_a_finding_with_the_nearest(self) -> None:
@@ -292,11 +299,12 @@ def test_problems_are_kept_and_do_not_raise() -> None:
     def wrong(order_id):  # type: ignore[no-untyped-def]
         return order_id
 
-    @datamodel(unique=[("nothing",)])
+    @datamodel(unique=[("nothing",)], indexes=[("note", "nowhere"), ("words",)])
     class Odd(Model):
         note: str = ""
+        words: list[str] = Field(default_factory=list)
 
     assert [finding.code for finding in findings()] == [
-        "PULPO208", "PULPO209", "PULPO209", "PULPO103", "PULPO103", "PULPO102",
+        "PULPO208", "PULPO209", "PULPO209", "PULPO103", "PULPO103", "PULPO102", "PULPO102", "PULPO102",
     ]  # fmt: skip
     assert isinstance(Odd.__pulpo__, ModelSpec)

@@ -214,7 +214,7 @@ def _percentiles(times: array[float]) -> dict[str, float]:
 def requests(kind: str, url: str, name: str) -> Callable[[int], bytes]:
     """A formatter of requests: `orders` (creates with references and a hook), `checkout` (an operation), or `shop`.
 
-    The shop's are pages, checks and orders, 2 : 1 : 1.
+    The shop's are pages, checks and orders, 6 : 1 : 1.
     """
     host = urlsplit(url).netloc
     checkout = (_HEAD.format(path=KINDS["checkout"], host=host, size=len(_CHECK)) + _CHECK).encode()
@@ -225,7 +225,7 @@ def requests(kind: str, url: str, name: str) -> Callable[[int], bytes]:
         return lambda _: checkout
     if kind == "orders":
         return lambda serial: order % serial
-    return lambda serial: page if serial % 2 else checkout if serial % 4 else order % serial
+    return lambda serial: page if serial % 4 else checkout if serial % 8 else order % serial
 
 
 async def _main(given: argparse.Namespace) -> None:

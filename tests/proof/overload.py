@@ -6,8 +6,10 @@ after. In between ten times that, due at a fixed rate whatever the server says. 
 percent of its work; everybody else has to hear a 503 with `Retry-After`, 99 of 100 of them within 50 ms; its memory
 must not grow; and afterwards it answers as it did before.
 
-The traffic is that of a shop whose visitors look more than they buy: half of the requests are pages of 100 orders with
-their customers and products, a quarter checks an order by an operation, a quarter places one.
+The traffic is that of a shop whose visitors look more than they buy: six of eight requests are pages of 100 orders with
+their customers and products, one checks an order by an operation, one places one. It takes a processor for the server
+and one for the client: what other work on the machine takes from the server during the flood is missing in its goodput
+(`server_cores` tells).
 """
 
 from __future__ import annotations

@@ -134,6 +134,16 @@ async def test_reads_are_tried_again(faulty: str, fail: Fail, opened: Opened) ->
     assert await store.count(THINGS, Compare("name", "eq", "x")) == 1
 
 
+async def test_a_cursor_of_another_database_has_expired(faulty: str, opened: Opened, fail: Fail) -> None:
+    """PULPO509 for a time that this database has not come to, and for one before it was made."""
+    del fail
+    store = await opened(faulty)
+    now = int((await store.last_event())[:8], 16)
+    for moment in (now + 3600, now - 3600):
+        with pytest.raises(PulpoError, match="PULPO509"):
+            await store.events(f"{moment:08x}00000001-0")
+
+
 async def test_followers_do_not_notice_a_broken_stream(faulty: str, fail: Fail, opened: Opened) -> None:
     """Every event arrives once and in order while the stream's commands fail."""
     store = await opened(faulty)

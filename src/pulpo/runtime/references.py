@@ -6,7 +6,8 @@ can both succeed; an application that cannot live with that guards the document 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from pulpo.model.model import Model
 from pulpo.runtime.filters import Fields
 from pulpo.runtime.shapes import pointer
 from pulpo.spec import AppSpec, FieldSpec, ModelSpec
-from pulpo.store.port import Query, Store
+from pulpo.store.port import Query, Record, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,49 +100,54 @@ class References:
         Raises:
             PulpoError: PULPO510 with a pointer to every reference that leads nowhere.
         """
+        asked = [(each, self._asked(document, each, before)) for each in self.outgoing if each.entry is None]
+        wanted: dict[str, tuple[ModelSpec, set[str]]] = {}
+        for reference, places in asked:
+            if places:
+                values = wanted.setdefault(reference.target.name, (reference.target, set()))[1]
+                values.update(place.value for place in places)
+        # All at once: a store asks its server for what is wanted at the same time together.
+        found = await asyncio.gather(*[records_of(store, target, values) for target, values in wanted.values()])
+        records = dict(zip(wanted, found, strict=True))
         errors: list[FieldError] = []
-        for reference in self.outgoing:
-            if reference.entry is None:
-                errors += await self._resolve(store, document, reference, before)
+        for reference, places in asked:
+            if places:
+                errors += _put_ids(reference, places, records[reference.target.name])
         for reference in self.outgoing:
             if reference.entry is not None and not errors:
-                errors += await self._check_entries(store, document, reference, before)
+                read = {record.id: record for record in records.get(reference.target.name, {}).values()}
+                errors += await self._check_entries(store, document, reference, before, read)
         if errors:
             detail = f"{errors[0].pointer}: {errors[0].message}"
             raise PulpoError("PULPO510", detail, errors=errors)
 
-    async def _resolve(
-        self, store: Store, document: Model, reference: Reference, before: Model | None
-    ) -> list[FieldError]:
-        known = {place.value for place in _places(before, reference.path)} if before is not None else set()
-        if reference.target is self._spec:
+    def _asked(self, document: Model, reference: Reference, before: Model | None) -> list[_Place]:
+        """Where the document refers to something that `before` did not refer to."""
+        known: set[str] = set()
+        within = reference.within
+        if before is not None and (within is None or getattr(document, within) == getattr(before, within)):
+            known = {place.value for place in _places(before, reference.path)}
+        if reference.entry is None and reference.target is self._spec:
             known.add(document.id)
-        places = [place for place in _places(document, reference.path) if place.value not in known]
-        if not places:
-            return []
-        ids = await ids_of(store, reference.target, {place.value for place in places})
-        missing = []
-        for place in places:
-            id = ids.get(place.value)
-            if id is None:
-                missing.append(FieldError(place.pointer, "reference", f"no {reference.target.name} has this id or key"))
-            elif id != place.value:
-                place.set(id)
-        return missing
+        return [place for place in _places(document, reference.path) if place.value not in known]
 
     async def _check_entries(
-        self, store: Store, document: Model, reference: Reference, before: Model | None
+        self,
+        store: Store,
+        document: Model,
+        reference: Reference,
+        before: Model | None,
+        read: Mapping[str, Record],
     ) -> list[FieldError]:
+        """Check what leads to an entry of a document; `read` are those of its model that were read just now, by id."""
         assert reference.within is not None
-        holder = getattr(document, reference.within)
-        if before is not None and holder == getattr(before, reference.within):
-            known = {place.value for place in _places(before, reference.path)}
-        else:
-            known = set()
-        places = [place for place in _places(document, reference.path) if place.value not in known]
+        places = self._asked(document, reference, before)
         if not places:
             return []
-        record = await store.get(reference.target.collection, holder) if holder is not None else None
+        holder = getattr(document, reference.within)
+        record = None
+        if holder is not None:
+            record = read.get(holder) or await store.get(reference.target.collection, holder)
         data = pydantic_core.from_json(record.json) if record is not None else {}
         entries = set(_entry_ids(reference.target, data, reference.entry))
         message = f"the {reference.target.name} in {reference.within} has no {reference.entry} with this id"
@@ -191,12 +197,17 @@ class References:
 
 async def ids_of(store: Store, target: ModelSpec, values: set[str]) -> dict[str, str]:
     """Each value that is an id or key of a document -> the id. Ids win."""
-    found = {record.id: record.id for record in await store.get_many(target.collection, tuple(sorted(values)))}
+    return {value: record.id for value, record in (await records_of(store, target, values)).items()}
+
+
+async def records_of(store: Store, target: ModelSpec, values: set[str]) -> dict[str, Record]:
+    """Each value that is an id or key of a document -> the document. Ids win."""
+    found = {record.id: record for record in await store.get_many(target.collection, tuple(sorted(values)))}
     rest = tuple(sorted(values - found.keys()))
     if rest and target.key is not None:
         page = await store.query(Query(target.collection, Compare(target.key, "in", rest), limit=len(rest)))
         for record in page.records:
-            found[pydantic_core.from_json(record.json)[target.key]] = record.id
+            found[pydantic_core.from_json(record.json)[target.key]] = record
     return found
 
 
@@ -221,6 +232,18 @@ def _with_key(app: AppSpec, fields: Fields, path: str) -> ModelSpec | None:
     if leaf is None or leaf.spec.kind != "ref" or leaf.within is not None:
         return None
     return next((model for model in app.models if model.name == leaf.spec.target and model.key is not None), None)
+
+
+def _put_ids(reference: Reference, places: Iterable[_Place], records: Mapping[str, Record]) -> list[FieldError]:
+    """Put ids where keys were given; what leads nowhere."""
+    missing = []
+    for place in places:
+        record = records.get(place.value)
+        if record is None:
+            missing.append(FieldError(place.pointer, "reference", f"no {reference.target.name} has this id or key"))
+        elif record.id != place.value:
+            place.set(record.id)
+    return missing
 
 
 def _places(document: Model, path: tuple[str, ...]) -> Iterator[_Place]:

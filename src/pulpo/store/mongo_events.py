@@ -39,8 +39,8 @@ SINCE: dict[str, Any] = {"_id": "events"}
 """The document in `_pulpo` that says from when on events are kept."""
 
 KEPT = 200_000  # commits
+BEHIND = 8  # quarters of a second that a cursor may be ahead of the primary
 BUFFER = 10_000  # events that followers find without asking the server
-LAG = 20  # tenths of a second
 PAUSE = 0.5  # seconds until who follows asks again, while the database is away
 CHARACTERS = 8_000_000  # of events in one document
 
@@ -134,13 +134,15 @@ class EventLog:
         place = None if cursor is None else _parsed(cursor)
         with translated():
             since, now = await self._bounds()
-            for _ in range(LAG):  # a primary just elected learns a moment later what its forerunner had told already
-                if place is None or place[0] <= now:
-                    break
-                await asyncio.sleep(0.1)
-                since, now = await self._bounds()
-            if place is not None and not since <= place[0] <= now:
-                raise _expired()
+            if place is not None:
+                for _ in range(BEHIND):
+                    if place[0] <= now:
+                        break
+                    # A new primary learns only after a moment what a majority has; the cursor may be ahead of it.
+                    await asyncio.sleep(0.25)
+                    since, now = await self._bounds()
+                if not since <= place[0] <= now:
+                    raise _expired()
             start = place[0] if place is not None else since
             try:
                 return await self._read(start, place or (since, -1), limit)

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 PATIENCE = 30.0  # seconds that a primary, or the end of other transactions, is waited for
 GROUP = 256  # batches that share a transaction
 WRITES = 1_000  # after which no further batch joins
-TENACITY = 3  # conflicts before a group gets smaller
+TENACITY = 4  # conflicts before a group gets smaller
 
 
 class Writer:
@@ -76,6 +76,7 @@ class Writer:
         self._queue: deque[Entry] = deque()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        self._usual = 0.003  # seconds that a transaction takes
         self._transactions = Transactions(database, app=app, patience=patience)
         self._groups = Groups(database, tables, log, self._transactions)
 
@@ -146,6 +147,7 @@ class Writer:
         everything = False
         tries = 0
         while True:
+            started = time.monotonic()
             try:
                 await self._groups.apply(group, everything=everything)
             except AssumedError:
@@ -166,6 +168,7 @@ class Writer:
                     raise
                 await self._wait(group, error, tries, time.monotonic() - begun)
             else:
+                self._usual += (time.monotonic() - started - self._usual) / 8
                 break
         for entry in group:
             _settle(entry, entry.error)
@@ -181,7 +184,10 @@ class Writer:
             half = len(group) // 2
             self._put_back(group[half:])
             del group[half:]
-        await asyncio.sleep(random.uniform(0.0, min(0.02, 0.0005 * 1.6**tries)))  # noqa: S311 - spreads rivals
+        # As long as some transactions take here and now: sooner is only one more that fails, and slows the others. Who
+        # has waited for long comes before who has just begun.
+        spread = 2**tries if tries < 4 else max(1.0, 64 / tries)
+        await asyncio.sleep(random.uniform(0.0, self._usual * spread))  # noqa: S311 - spreads rivals
 
 
 def _unknown(patience: float) -> Unreachable:

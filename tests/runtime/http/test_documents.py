@@ -122,6 +122,33 @@ async def test_a_reference_given_as_a_key_is_stored_as_the_id(client: httpx.Asyn
     assert len((await client.get("/movements?product_id=MUG-1")).json()) == 1
 
 
+async def test_what_an_order_refers_to_is_looked_up_once_for_each_model(
+    client: httpx.AsyncClient, order: JSON, started: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All references to a model together, and a document in which an entry is looked for is not read again."""
+    store = started.state.application.store
+    asked: list[tuple[str, ...]] = []
+    get, get_many = store.get, store.get_many
+
+    async def one(collection: str, id: str) -> Any:
+        asked.append((collection, id))
+        return await get(collection, id)
+
+    async def many(collection: str, ids: tuple[str, ...]) -> Any:
+        asked.append((collection, *ids))
+        return await get_many(collection, ids)
+
+    await client.post("/products", json={"id": "prod_1", "sku": "JAR", "name": "Jar", "price": 1})
+    await client.post("/customers", json={"id": "friend", "email": "bob@example.com", "name": "Bob"})
+    monkeypatch.setattr(store, "get", one)
+    monkeypatch.setattr(store, "get_many", many)
+    order["items"].append({"product_id": "prod_1", "quantity": 1, "unit_price": 1})
+    created = await client.post("/orders", json={**order, "total": 40.98, "gift_for": "friend"})
+    assert created.status_code == 201, created.text
+    looked_up = [each for each in asked if each[0] in ("customers", "products")]
+    assert sorted(looked_up) == [("customers", "cust_123", "friend"), ("products", "prod_1", "prod_456")]
+
+
 async def test_what_others_refer_to_stays(client: httpx.AsyncClient, order: JSON) -> None:
     """409 naming the model and how many; an embedded entry stays too; without referrers it goes."""
     await client.post("/orders", json=order)

@@ -21,7 +21,7 @@ ALWAYS = frozenset({"/livez", "/readyz", "/metrics"})
 """Addresses that whoever watches the server asks: served even when it is at its limit."""
 RETRY_AFTER = 1
 """Seconds after which a client that was turned away may come back."""
-TURN = 0.005
+TURN = 0.01
 """Seconds of a turn of the event loop in which requests are begun; the rest begins in the next turn."""
 PATIENCE = 0.5
 """Seconds that a request should take at most, waiting included, when there are more than can be served."""

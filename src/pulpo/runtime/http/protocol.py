@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections import Counter
 from typing import Any
 
 import httptools
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from pulpo.errors import PulpoError
-from pulpo.model.ids import ulid
-from pulpo.runtime.http import problems
+from pulpo.runtime.http import problems, refusals
 from pulpo.runtime.http.gathering import GatheringProtocol
-from pulpo.runtime.http.limits import ALWAYS, RETRY_AFTER, Admission
-from pulpo.runtime.http.middleware import HEADERS
+from pulpo.runtime.http.limits import Admission
 from pulpo.runtime.process import give_back_memory
 from pulpo.settings import ApiSettings
 
@@ -39,10 +36,6 @@ _FRAMING = 8
 """Bytes that a byte of a body may cost in chunks; what is more is no body but a flood of chunk heads or trailers."""
 _BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 _UPGRADING = frozenset({b"upgrade", b"http2-settings"})
-_PARTICULAR = (b"transfer-", b"upgrade", b"close", b"x-request-id")
-"""Words in a head that the parser has to look at."""
-_ALWAYS = frozenset(path.encode() for path in ALWAYS)
-_ID = re.compile(rb"[A-Za-z0-9_.:-]{1,128}")
 
 log = logging.getLogger("pulpo.http")
 
@@ -142,7 +135,7 @@ class Connection(GatheringProtocol):
         if not self._watch.room(self):
             self._ended = True
             self._watch.admission.refused += 1
-            self.transport.write(_FULL.text(self._watch.default_headers))
+            self.transport.write(refusals.FULL.text(self._watch.default_headers))
             self.transport.close()
 
     def data_received(self, data: bytes) -> None:
@@ -150,7 +143,7 @@ class Connection(GatheringProtocol):
         if self._ended:
             self._drop(len(data))
             return
-        if self._watch.full() and self.idle and self._between and _is_whole(data):
+        if self._watch.full() and self.idle and self._between and refusals.is_whole(data):
             self._turn_away(None, keep=True)
             return
         self._chunk = len(data)
@@ -161,7 +154,7 @@ class Connection(GatheringProtocol):
             self._without_upgrade(data[upgrade.args[0] :])
             return
         except httptools.HttpParserError:
-            self._refuse(self._refusal or _malformed())
+            self._refuse(self._refusal or refusals.malformed())
             return
         if self.scope is None or "method" not in self.scope:
             # of a chunk that other requests share, only the next ones are counted: never too much
@@ -174,7 +167,7 @@ class Connection(GatheringProtocol):
         elif self.cycle is cycle and self.cycle.more_body:
             self._raw += self._chunk
             if self._raw > _FRAMING * self._got + self._watch.api.header_limit:
-                self._refuse(_malformed())
+                self._refuse(refusals.malformed())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything, and of the requests before the last one too."""
@@ -208,14 +201,14 @@ class Connection(GatheringProtocol):
             self.cycle = self.cycle or _DONE
             return
         idle = self.cycle is None or self.cycle.response_complete
-        if idle and watch.full() and self.url not in _ALWAYS:
+        if idle and watch.full() and self.url not in refusals.ALWAYS:
             self.scope["method"] = ""  # its head is complete
             self.cycle = _UNREAD
             given = next((value for name, value in self.headers if name == b"x-request-id"), None)
             self._turn_away(given, keep=self.parser.should_keep_alive() and self.parser.get_http_version() == "1.1")
             return
         if len(self.pipeline) >= MOST_PIPELINED:
-            raise _malformed()
+            raise refusals.malformed()
         super().on_headers_complete()
         if idle:
             self._running = self.cycle
@@ -265,13 +258,13 @@ class Connection(GatheringProtocol):
             if self.flow.read_paused:
                 self.since = now  # it is we who do not take more
             elif waited > api.body_timeout:
-                self._refuse(_late("its body", api.body_timeout))
+                self._refuse(refusals.late("its body", api.body_timeout))
 
     def _look_at_idle(self, waited: float) -> None:
         api = self._watch.api
         if self.scope is not None and "method" not in self.scope:
             if waited > api.header_timeout:
-                self._refuse(_late("its head", api.header_timeout))
+                self._refuse(refusals.late("its head", api.header_timeout))
         elif self.cycle is None:
             if waited > api.header_timeout:
                 self.transport.close()  # who never spoke is not spoken to
@@ -294,7 +287,7 @@ class Connection(GatheringProtocol):
         self._ended = True
         cycle = self.cycle
         if cycle is None or cycle.response_complete:
-            self.transport.write(_answer(error, self._watch.default_headers))
+            self.transport.write(refusals.answer(error, self._watch.default_headers))
             self.part()
             return
         cycle.keep_alive = False
@@ -308,7 +301,7 @@ class Connection(GatheringProtocol):
         """Say that the server is at its limit, in the least time: nothing is made for the request."""
         self.since = self._watch.now
         self._watch.admission.refused += 1
-        self.transport.write(_FULL.text(self._watch.default_headers, given, keep=keep))
+        self.transport.write(refusals.FULL.text(self._watch.default_headers, given, keep=keep))
         if not keep:
             self.transport.close()
 
@@ -341,7 +334,7 @@ class Connection(GatheringProtocol):
         """
         method = self.scope["method"].encode()
         if method == b"CONNECT":
-            self._refuse(_malformed())
+            self._refuse(refusals.malformed())
             return
         head = [method, b" ", self.url, b" HTTP/1.1\r\n"]
         for name, value in self.headers:
@@ -354,23 +347,6 @@ class Connection(GatheringProtocol):
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
         self.data_received(b"".join([*head, b"\r\n", rest]))
-
-
-def _is_whole(data: bytes) -> bool:
-    """Whether these bytes are one whole request and no more, of those that can be turned away without being parsed.
-
-    That halves what a refusal costs. Where this says no, the parser decides.
-    """
-    end = data.find(b"\r\n\r\n") + 4
-    head = data[:end].lower()
-    first = head.find(b" http/1.1\r\n")
-    if first < 0 or any(word in head for word in _PARTICULAR) or head[head.find(b" ") + 1 : first] in _ALWAYS:
-        return False
-    at = head.find(b"\r\ncontent-length: ", first)
-    if at < 0:
-        return len(data) == end and b"content-length" not in head
-    length = head[at + 18 : head.find(b"\r", at + 18)]
-    return length.isdigit() and len(data) == end + int(length) and head.count(b"content-length") == 1
 
 
 class _Polite:
@@ -402,51 +378,3 @@ class _Done:
 
 _DONE: Any = _Done(more_body=False)
 _UNREAD: Any = _Done(more_body=True)
-
-
-class _Template:
-    """An answer whose request id is filled in, with little to do for each."""
-
-    def __init__(self, error: PulpoError) -> None:
-        mark = "\0"
-        body = problems.body_of(error, mark)
-        escaped = body.index(b'"\\u0000"') + 1
-        self._first, self._last = body[:escaped], body[escaped + 6 :]
-        given = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
-        head = [*given, *HEADERS, (b"content-type", problems.MEDIA_TYPE.encode())]
-        self._status = STATUS_LINE[error.status]
-        self._head = b"".join(b"%b: %b\r\n" % pair for pair in head)
-
-    def text(self, defaults: list[tuple[bytes, bytes]], given: bytes | None = None, *, keep: bool = False) -> bytes:
-        """The bytes of the answer."""
-        id = given if given is not None and _ID.fullmatch(given) else ulid().encode()
-        date = b"".join(b"%b: %b\r\n" % pair for pair in defaults)
-        size = len(self._first) + len(id) + len(self._last)
-        return b"%b%b%b%bcontent-length: %d\r\nx-request-id: %b\r\n\r\n%b%b%b" % (
-            self._status, date, self._head, b"" if keep else b"connection: close\r\n", size, id,
-            self._first, id, self._last,
-        )  # fmt: skip
-
-
-def _answer(error: PulpoError, defaults: list[tuple[bytes, bytes]]) -> bytes:
-    return _Template(error).text(defaults)
-
-
-def _full() -> PulpoError:
-    return PulpoError(
-        "PULPO612",
-        "as much is under way as the server takes on",
-        hint="come back in a moment, with fewer at once",
-        headers={"Retry-After": str(RETRY_AFTER)},
-    )
-
-
-def _malformed() -> PulpoError:
-    return PulpoError("PULPO613", "what was sent is not a request of HTTP/1.1")
-
-
-def _late(what: str, seconds: float) -> PulpoError:
-    return PulpoError("PULPO616", f"the client sends {what} within {seconds:g} s", headers={"Connection": "close"})
-
-
-_FULL = _Template(_full())
