@@ -1,7 +1,7 @@
 # Everything sets itself up: a first run makes .venv from requirements.lock, later runs install nothing again.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench proof examples lock clean
+.PHONY: help setup ui demo test check bench proof examples lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,7 +25,11 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+ui: $(READY) ## build the UI, where its sources have changed (needs Node 20.19 or newer)
+	@$(BIN)/python tools/build_ui.py
+
 demo: $(READY) ## start the order system with its sample shop, place orders, show what ran
+	@$(BIN)/python tools/build_ui.py --if-possible
 	@$(BIN)/python tools/demo.py
 
 $(NODE_MODULES)/.ready: tests/clients/package-lock.json tests/clients/package.json
@@ -34,14 +38,18 @@ $(NODE_MODULES)/.ready: tests/clients/package-lock.json tests/clients/package.js
 	@touch $@
 
 test: $(READY) $(TYPESCRIPT) ## run the tests (works while the demo runs)
-	@$(BIN)/python -m pytest -n auto --dist worksteal
+	@$(BIN)/python tools/build_ui.py --if-possible
+	@$(BIN)/python -m pytest -n auto --dist loadgroup
 
 check: $(READY) ## lint, types and layers
+	@if command -v npm >/dev/null && [ -d ui/node_modules ]; then cd ui && npm run --silent lint && npx --no-install tsc --noEmit; fi
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy src/pulpo tools
 	cd examples/ecommerce-app && MYPYPATH=../../src:. "$(CURDIR)/$(BIN)/mypy" --strict --cache-dir ../../.mypy_cache \
 		--explicit-package-bases --namespace-packages models operations shop gateway flows.py seed.py bench.py
+	cd examples/todo-app && MYPYPATH=../../src:. "$(CURDIR)/$(BIN)/mypy" --strict --cache-dir ../../.mypy_cache/todo \
+		--explicit-package-bases --namespace-packages models operations flows.py seed.py
 	$(BIN)/lint-imports
 
 bench: $(READY) ## measure the API, the store and the engine (ten minutes; QUICK=1: two)

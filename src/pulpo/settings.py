@@ -82,11 +82,49 @@ class ApiSettings(Section):
     idle_timeout: float = Field(default=20.0, gt=0)
 
 
+class CardSettings(Section):
+    """`[[ui.cards]]`: a card of the home page. docs/ui.md explains each kind.
+
+    `filter` is a list's query string; `span` is how many stretches of `bucket` a chart shows, `limit` how many rows a
+    list has. `tone` is the colour of a number above zero.
+    """
+
+    kind: Literal["count", "sum", "average", "chart", "breakdown", "list"]
+    title: str
+    model: str
+    filter: str = ""
+    field: str = ""
+    group: str = ""
+    bucket: str = ""
+    measure: Literal["sum", "average"] = "sum"
+    shape: Literal["area", "bar"] = "area"
+    columns: tuple[str, ...] = ()
+    note: str = ""
+    tone: Literal["neutral", "warning", "critical"] = "neutral"
+    span: int = Field(default=14, ge=2, le=366)
+    limit: int = Field(default=5, ge=1, le=20)
+
+
+class PageSettings(Section):
+    """`[[ui.pages]]`: a page of the project's own; `module` is a JavaScript module in the project's `ui/` folder."""
+
+    name: str = Field(pattern="^[a-z][a-z0-9-]*$")
+    title: str
+    module: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_./-]*\.js$")
+    icon: str = "layout"
+    group: str = ""
+
+
 class UiSettings(Section):
-    """`[ui]`."""
+    """`[ui]`: `title` stands in the header, `currency` is that of amounts, `groups` order the models in the sidebar."""
 
     enabled: bool = True
     port: int = 3000
+    title: str = ""
+    currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
+    groups: tuple[str, ...] = ()
+    cards: tuple[CardSettings, ...] = ()
+    pages: tuple[PageSettings, ...] = ()
 
 
 class TelemetrySettings(Section):

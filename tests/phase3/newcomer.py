@@ -44,6 +44,12 @@ class Machine:
     wheel: Path
     environment: dict[str, str]
     installation: Ran
+    store: str = "sqlite"
+
+    def settings(self) -> dict[str, str]:
+        """What a project on this machine's kind of database is told: nothing, or where its own server is to listen."""
+        here = f"mongodb://127.0.0.1:{free_port()}/shop"
+        return {"PULPO_DATABASE_URL": here} if self.store == "mongodb" else {}
 
     @property
     def python(self) -> Path:

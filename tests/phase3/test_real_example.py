@@ -17,7 +17,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,9 @@ import psutil
 import pytest
 
 from tests.phase3.newcomer import REPO, Machine, Ran, ended, free_port, is_free
+
+# Tests share what a walk has started: one process runs them all.
+pytestmark = pytest.mark.xdist_group("walk-through")
 
 NUMBER = "ORD-20251030-001"
 CREATE_ORDER = """curl -X POST http://localhost:8000/orders \\
@@ -120,6 +123,14 @@ class Sold:
     too_soon: Ran
     stock_before: Any
     stock_after: Any
+
+
+@pytest.fixture(scope="module", params=os.environ.get("PULPO_TEST_STORES", "sqlite,mongodb").split(","))
+def machine(machine: Machine, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    """The newcomer's machine; where documents are to be kept in MongoDB, with its driver and a server to start."""
+    if request.param == "mongodb":
+        machine.run("pip install 'pulpo-core[mongodb,mongodb-local]'", tmp_path_factory.mktemp("extras"), timeout=300.0)
+    return replace(machine, store=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -522,7 +533,7 @@ def _up(machine: Machine, root: Path, *, literal: bool) -> Running:
         api, ui, gateway = (8000, 3000, 8700) if usual else (free_port(), free_port(), free_port())
         ports = {"PULPO_API_PORT": api, "PULPO_UI_PORT": ui, "PULPO_SERVICES_GATEWAY_PORT": gateway}
         settings = {} if usual else {name: str(port) for name, port in ports.items()}
-        ran = machine.run("pulpo up", root, code=None, settings=settings)
+        ran = machine.run("pulpo up", root, code=None, settings=settings | machine.settings())
         if "PULPO701" not in ran.err:
             assert ran.code == 0, str(ran)
             at = "http://localhost"

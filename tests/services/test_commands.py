@@ -56,9 +56,12 @@ def test_a_project_goes_up_serves_and_comes_down(project):
     status = json.loads(project.run("status", "--json"))
     assert status["healthy"]
     assert [service["name"] for service in status["services"]] == ["api", "ui"]
-    with urllib.request.urlopen(status["ui"]) as page, urllib.request.urlopen(status["ui"] + "/api/meta") as meta:
-        assert b"Ticket" in page.read()
-        assert json.load(meta)["models"]
+    with (
+        urllib.request.urlopen(status["ui"] + "/livez") as page,
+        urllib.request.urlopen(status["ui"] + "/api/meta") as meta,
+    ):
+        assert json.load(page) == {"status": "ok"}
+        assert json.load(meta)["ui"]["title"]
 
     second = project.run("up", code=1)
     assert "PULPO703" in second

@@ -1,4 +1,4 @@
-"""The page on :3000, before an API that these tests play."""
+"""The UI's server on :3000, before an API that these tests play."""
 
 import asyncio
 import json
@@ -14,38 +14,7 @@ from starlette.routing import Route
 from pulpo.runtime.page.app import create_page
 from pulpo.settings import Settings
 
-RUN = {
-    "id": "run_1",
-    "name": "order_to_cash",
-    "kind": "flow",
-    "state": "failed",
-    "started_at": "2025-10-30T12:00:00.000000Z",
-    "finished_at": "2025-10-30T12:00:02.500000Z",
-    "error": {"code": "declined", "detail": "the card <b>was</b> declined", "hint": None, "step": "charge"},
-}
-STEP = {
-    "kind": "step",
-    "state": "completed",
-    "attempts": 1,
-    "error": None,
-    "started_at": "2025-10-30T12:00:01.000000Z",
-    "finished_at": "2025-10-30T12:00:02.500000Z",
-}
-META = {
-    "name": "shop",
-    "models": [
-        {"title": "Product", "path": "/products", "actions": ["list", "get"], "description": "What is <sold>"},
-        {"title": "Secret", "path": "/secrets", "actions": ["get"], "description": ""},
-    ],
-    "operations": [
-        {"title": "Charge", "group": "payments.processing", "path": "/operations/payments/processing/charge",
-         "description": "Takes the money."}
-    ],
-    "flows": [
-        {"name": "order_to_cash", "title": "Order to cash",
-         "plan": {"steps": [1, 2, 3], "critical_path": [1, 2], "description": "all of it"}}
-    ],
-}  # fmt: skip
+INDEX = '<html><meta property="csp-nonce" nonce="__NONCE__"><script src="/assets/a1.js"></script></html>'
 
 
 async def echo(request: Request) -> Response:
@@ -64,12 +33,6 @@ async def echo(request: Request) -> Response:
     )
 
 
-async def run_document(request: Request) -> Response:
-    if request.path_params["id"] != "run_1":
-        return JSONResponse({"code": "PULPO404"}, 404)
-    return JSONResponse({**RUN, "steps": [{**STEP, "operation": "a.b"}, {**STEP, "operation": "a.c"}]})
-
-
 def api_app(released: asyncio.Event | None = None) -> Starlette:
     async def events(_request: Request) -> Response:
         async def lines():
@@ -82,9 +45,6 @@ def api_app(released: asyncio.Event | None = None) -> Starlette:
 
     return Starlette(
         routes=[
-            Route("/meta", lambda _: JSONResponse(META)),
-            Route("/runs", lambda _: JSONResponse([RUN])),
-            Route("/runs/{id}", run_document),
             Route("/products", lambda _: JSONResponse([], headers={"X-Total-Count": "42"})),
             Route("/events", events),
             Route("/{path:path}", echo, methods=["GET", "POST", "PUT", "DELETE"]),
@@ -92,86 +52,113 @@ def api_app(released: asyncio.Event | None = None) -> Starlette:
     )
 
 
+@pytest.fixture
+def built(tmp_path):
+    """A build with a page, a hashed script and an icon; beside it a project with a page of its own."""
+    folder = tmp_path / "dist"
+    (folder / "assets").mkdir(parents=True)
+    (folder / "index.html").write_text(INDEX)
+    (folder / "assets" / "a1.js").write_text("export const text = 'x';\n" * 200)
+    (folder / "theme.js").write_text("// theme\n")
+    (tmp_path / "ui" / "parts").mkdir(parents=True)
+    (tmp_path / "ui" / "board.js").write_text("export default {};\n")
+    (tmp_path / "ui" / "notes.txt").write_text("not for browsers")
+    (tmp_path / "secret.js").write_text("secret")
+    (tmp_path / "ui" / "link.js").symlink_to(tmp_path / "secret.js")
+    return folder
+
+
 @asynccontextmanager
-async def page(api, client="127.0.0.1"):
+async def page(api, built, client="127.0.0.1"):
     """A client of the page whose API is the given ASGI application (None: nothing listens)."""
     settings = Settings.model_validate({"project": {"name": "shop"}})
     transport = httpx.ASGITransport(api) if api else None
-    app = create_page(settings, "http://127.0.0.1:1", transport)
+    app = create_page(settings, "http://127.0.0.1:1", transport, root=built.parent, built=built)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app, client=(client, 5)), base_url="http://localhost:3000"
     ) as browser:
         yield browser
 
 
-async def test_the_overview_names_everything_there_is():
-    """Models with counts and links, operations, flows, the latest runs with state and reason; text is escaped."""
-    async with page(api_app()) as browser:
-        answer = await browser.get("/")
+@pytest.mark.parametrize("path", ["/", "/data/orders", "/operations/orders.checkout.validate_items", "/runs/a.b.js"])
+async def test_every_address_of_the_ui_is_the_page(built, path):
+    """Dots or not, and however deep: a reload of any page works."""
+    async with page(api_app(), built) as browser:
+        answer = await browser.get(path)
     assert answer.status_code == 200
-    for text in (
-        "Product", ">42<", 'href="/api/products"', "What is &lt;sold&gt;", "payments.processing", "Takes the money.",
-        "Order to cash", "3 steps, at least 2 one after another", 'href="/runs/run_1"', "failed", "2.50 s",
-        "&lt;b&gt;was&lt;/b&gt; declined",
-    ):  # fmt: skip
-        assert text in answer.text
-    assert 'href="/api/secrets"' not in answer.text
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_a_page_runs_no_script_and_loads_nothing_from_elsewhere():
-    """The policy forbids scripts, frames and strangers' resources, and the page needs none of them."""
-    async with page(api_app()) as browser:
-        for path in ("/", "/runs/run_1", "/nothing"):
-            answer = await browser.get(path)
-            assert answer.headers["content-security-policy"].startswith("default-src 'none'; style-src 'self'")
-            assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+async def test_no_script_runs_that_is_not_a_file_and_no_style_without_the_nonce(built):
+    """Each answer has a nonce of its own, in the policy and in the page; scripts are never let in by it."""
+    nonces = set()
+    async with page(api_app(), built) as browser:
+        for _ in range(2):
+            answer = await browser.get("/")
+            policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
+            assert policy["script-src"] == "'self'"
+            assert policy["default-src"] == policy["frame-ancestors"] == policy["form-action"] == "'none'"
+            nonce = policy["style-src"].removeprefix("'self' 'nonce-").removesuffix("'")
+            assert f'nonce="{nonce}"' in answer.text
+            assert "__NONCE__" not in answer.text
+            nonces.add(nonce)
             assert answer.headers["x-content-type-options"] == "nosniff"
-            assert "<script" not in answer.text
-            assert "style=" not in answer.text
-            assert '<html lang="en">' in answer.text
-        assert (await browser.get("/style.css")).headers["content-type"].startswith("text/css")
+    assert len(nonces) == 2
 
 
-async def test_a_runs_page_shows_its_steps():
-    """Start after the run's start and duration of each, and the wall time against one by one."""
-    async with page(api_app()) as browser:
-        answer = await browser.get("/runs/run_1")
-    assert "It took 2.50 s; its steps one by one: 3.00 s" in answer.text
-    assert answer.text.count("1.00 s") == 2
-    assert "a.b" in answer.text
+async def test_built_files_are_kept_by_browsers(built):
+    """Hashed ones for ever, the others until they change; what is missing under /assets/ is a 404 and no page."""
+    async with page(api_app(), built) as browser:
+        script = await browser.get("/assets/a1.js")
+        assert script.headers["content-type"].startswith("text/javascript")
+        assert "immutable" in script.headers["cache-control"]
+        assert script.headers["content-encoding"] == "gzip"
+        assert script.text.startswith("export const text")
+        theme = await browser.get("/theme.js")
+        assert theme.headers["cache-control"] == "no-cache"
+        again = await browser.get("/theme.js", headers={"If-None-Match": theme.headers["etag"]})
+        assert again.status_code == 304
+        assert (await browser.get("/assets/gone.js")).status_code == 404
 
 
-async def test_what_is_not_there_is_a_page_that_says_so():
-    """An unknown run and an unknown address: 404."""
-    async with page(api_app()) as browser:
-        for path in ("/runs/none", "/nothing"):
-            answer = await browser.get(path)
-            assert answer.status_code == 404
-            assert "Not found" in answer.text
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("board.js", 200), ("gone.js", 404), ("notes.txt", 404), ("link.js", 404), ("../secret.js", 404),
+        ("%2e%2e/secret.js", 404), ("parts", 404),
+    ],
+)  # fmt: skip
+async def test_a_project_s_own_pages_come_from_its_ui_folder_alone(built, path, status):
+    """Scripts and styles in `ui/`; nothing beside it, by no kind of path."""
+    async with page(api_app(), built) as browser:
+        answer = await browser.get(f"/project/{path}")
+    assert answer.status_code == (status if not path.startswith("..") else 200)
+    assert "secret" not in answer.text
 
 
-async def test_watching_is_asked_for():
-    """A page renews itself only where the reader wants it."""
-    async with page(api_app()) as browser:
-        assert "http-equiv" not in (await browser.get("/")).text
-        assert '<meta http-equiv="refresh" content="2">' in (await browser.get("/?watch")).text
-
-
-async def test_a_silent_api_is_told_in_words():
-    """Nothing listens: the page says what to do (503), /api answers with a problem, /livez is fine."""
-    async with page(None) as browser:
-        answer = await browser.get("/")
+async def test_a_missing_build_is_told_in_words(tmp_path):
+    """503 with the command that makes it; the API is there all the same."""
+    async with page(api_app(), tmp_path / "none") as browser:
+        answer = await browser.get("/data/orders")
         assert answer.status_code == 503
-        assert "pulpo logs api" in answer.text
+        assert "make ui" in answer.text
+        assert (await browser.get("/api/products")).status_code == 200
+
+
+async def test_a_silent_api_is_told_as_a_problem(built):
+    """Nothing listens: /api answers with a problem, the page and /livez are there."""
+    async with page(None, built) as browser:
         through = await browser.get("/api/products")
         assert through.status_code == 503
         assert through.json()["code"] == "PULPO803"
+        assert (await browser.get("/")).status_code == 200
         assert (await browser.get("/livez")).status_code == 200
 
 
-async def test_requests_pass_through_as_they_are():
+async def test_requests_pass_through_as_they_are(built):
     """Method, encoded path, query, host, origin and body reach the API; status and headers come back."""
-    async with page(api_app()) as browser:
+    async with page(api_app(), built) as browser:
         answer = await browser.post(
             "/api/orders/a%2Fb?sort=-x&q=%20", content=b'{"a": 1}', headers={"Origin": "http://localhost:3000"}
         )
@@ -198,21 +185,21 @@ async def test_requests_pass_through_as_they_are():
     ],
 )
 @pytest.mark.parametrize("path", ["/", "/api/products", "/runs/run_1"])
-async def test_strangers_are_refused(headers, path):
+async def test_strangers_are_refused(built, headers, path):
     """Another host name (DNS rebinding), another site's page: 403 with PULPO606, and the API is not asked."""
-    async with page(PlainTextResponse("asked")) as browser:
+    async with page(PlainTextResponse("asked"), built) as browser:
         answer = await browser.get(path, headers=headers)
     assert answer.status_code == 403
     assert answer.json()["code"] == "PULPO606"
 
 
-async def test_other_machines_are_refused():
+async def test_other_machines_are_refused(built):
     """Whatever it calls itself, a peer that is not this machine gets nothing."""
-    async with page(api_app(), client="192.0.2.7") as browser:
+    async with page(api_app(), built, client="192.0.2.7") as browser:
         assert (await browser.get("/")).status_code == 403
 
 
-async def test_a_link_from_another_site_leads_to_the_page_and_not_to_the_api():
+async def test_a_link_from_another_site_leads_to_the_page_and_not_to_the_api(built):
     """A navigation is let in to be read; the API still sees, and refuses, what comes from another site."""
     link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
     seen = []
@@ -221,9 +208,8 @@ async def test_a_link_from_another_site_leads_to_the_page_and_not_to_the_api():
         seen.append(dict(scope["headers"]))
         await api_app()(scope, receive, send)
 
-    async with page(judge) as browser:
+    async with page(judge, built) as browser:
         assert (await browser.get("/", headers=link)).status_code == 200
-        seen.clear()
         await browser.get("/api/products", headers=link)
         assert seen[0][b"sec-fetch-site"] == b"cross-site"
         assert (await browser.post("/", headers=link)).status_code == 403

@@ -29,15 +29,17 @@ class PaymentMethod(Embedded):
     enabled: bool = True
 
 
-@datamodel
+@datamodel(
+    ui={"icon": "users", "group": "Sales", "order": 2, "columns": ["name", "email", "phone", "created_at"]},
+)
 class Customer(Model):
     """Someone who orders. The first payment method is the default."""
 
-    email: str = Field(unique=True, pattern=EMAIL, description="Email address")
+    email: str = Field(unique=True, pattern=EMAIL, description="Email address", ui={"widget": "email"})
     name: str = Field(min_length=1, max_length=200, description="Full name")
     addresses: list[Address] = Field(default_factory=list, description="Shipping/billing addresses")
     payment_methods: list[PaymentMethod] = Field(default_factory=list)
-    phone: str = ""
+    phone: str = Field(default="", ui={"widget": "phone"})
 
     def address(self, id: str) -> Address | None:
         """The address with this id."""

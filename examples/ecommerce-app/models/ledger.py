@@ -32,7 +32,10 @@ class LedgerLine(Embedded):
     credit: int = Field(default=0, ge=0)
 
 
-@datamodel(api="read")
+@datamodel(
+    api="read",
+    ui={"icon": "book", "group": "Money", "order": 4, "columns": ["id", "kind", "order_id", "lines", "created_at"]},
+)
 class LedgerEntry(Model):
     """Something that happened to money. Debits equal credits, or it is no entry."""
 

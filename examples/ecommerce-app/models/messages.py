@@ -18,7 +18,17 @@ class NotificationStatus(StrEnum):
     OUTBOX = "outbox"
 
 
-@datamodel(api="read", unique=[("order_id", "event", "channel")])
+@datamodel(
+    api="read",
+    unique=[("order_id", "event", "channel")],
+    ui={
+        "icon": "mail",
+        "group": "Service",
+        "order": 2,
+        "label": "subject",
+        "columns": ["subject", "recipient", "event", "status", "order_id", "created_at"],
+    },
+)
 class Notification(Model):
     """A message to a customer: one for each order, event and channel."""
 
@@ -48,7 +58,17 @@ class IncidentKind(StrEnum):
     MESSAGE = "message"
 
 
-@datamodel(api="read")
+@datamodel(
+    api="read",
+    ui={
+        "icon": "alert",
+        "group": "Service",
+        "order": 1,
+        "label": "detail",
+        "columns": ["detail", "order_id", "kind", "holds", "status", "created_at"],
+        "filters": ["status", "kind"],
+    },
+)
 class Incident(Model):
     """Something that a person must look at. While it is open and `holds`, its order is not shipped."""
 

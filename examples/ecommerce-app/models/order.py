@@ -38,6 +38,18 @@ class Fulfilment(StrEnum):
     CANCELLED = "cancelled"
 
 
+STATUS_COLOURS = {"shipped": "violet", "delivered": "green"}
+FULFILMENT_COLOURS = {
+    "reserved": "yellow",
+    "picked": "cyan",
+    "packed": "blue",
+    "partly_shipped": "violet",
+    "shipped": "violet",
+    "delivered": "green",
+    "returned": "orange",
+}
+
+
 class OrderItem(Embedded):
     """A line of an order. Its total is computed; one that is given must agree."""
 
@@ -55,25 +67,38 @@ class OrderItem(Embedded):
         return self
 
 
-@datamodel(indexes=[("status", "total")])
+@datamodel(
+    indexes=[("status", "total")],
+    ui={
+        "icon": "cart",
+        "group": "Sales",
+        "order": 1,
+        "columns": ["order_number", "customer_id", "status", "fulfilment", "items", "total", "created_at"],
+    },
+)
 class Order(Model):
     """What a customer wants, where to, and how far it has come."""
 
     order_number: str = Field(key=True, min_length=1, max_length=64, description="Unique order ID")
     customer_id: Ref[Customer] = Field(index=True)
     items: list[OrderItem] = Field(min_length=1, max_length=100, description="Products ordered")
-    status: OrderStatus = Field(default=OrderStatus.PENDING, readonly=True, index=True)
+    status: OrderStatus = Field(default=OrderStatus.PENDING, readonly=True, index=True, ui={"colours": STATUS_COLOURS})
     total: Money = Field(ge=0, description="Order total amount: what the client expects the lines to add up to")
     shipping_address_id: Ref[Address] = Field(within="customer_id")
     tracking_number: str | None = Field(default=None, readonly=True, index=True, description="Shipping tracking")
     currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
-    fulfilment: Fulfilment = Field(default=Fulfilment.NONE, readonly=True, index=True)
+    fulfilment: Fulfilment = Field(
+        default=Fulfilment.NONE, readonly=True, index=True, ui={"colours": FULFILMENT_COLOURS}
+    )
     shipping_cost: Money | None = Field(default=None, readonly=True, description="Set when the stock is reserved")
     amount_due: Money | None = Field(default=None, readonly=True, description="Total and shipping")
-    quote_id: str | None = Field(default=None, readonly=True)
+    quote_id: str | None = Field(default=None, readonly=True, ui={"hidden": True})
     reserved_at: Timestamp | None = Field(default=None, readonly=True)
     shipped_at: Timestamp | None = Field(default=None, readonly=True)
     cancelled_at: Timestamp | None = Field(default=None, readonly=True)
+    hours_to_ship: float | None = Field(
+        default=None, readonly=True, description="From the order to the carrier", ui={"unit": "h"}
+    )
 
     def quantities(self) -> dict[str, int]:
         """Units by product, lines of the same product summed, sorted by product: one order of locking for all."""

@@ -20,7 +20,14 @@ class PaymentStatus(StrEnum):
     REFUNDED = "refunded"
 
 
-@datamodel
+@datamodel(
+    ui={
+        "icon": "credit-card",
+        "group": "Money",
+        "order": 1,
+        "columns": ["id", "order_id", "status", "amount", "captured", "refunded_amount", "detail", "created_at"],
+    },
+)
 class Payment(Model):
     """Money taken for an order. Its id is the idempotency key under which the gateway is called."""
 
@@ -65,7 +72,10 @@ class ObligationStatus(StrEnum):
     CLOSED = "closed"
 
 
-@datamodel(api="read")
+@datamodel(
+    api="read",
+    ui={"icon": "scale", "group": "Money", "order": 3},
+)
 class Obligation(Model):
     """What one order owes; its id is the order's. Whoever moves the order's money changes it by compare-and-swap."""
 
@@ -83,7 +93,10 @@ class RefundStatus(StrEnum):
     COMPLETED = "completed"
 
 
-@datamodel(api="read")
+@datamodel(
+    api="read",
+    ui={"icon": "refund", "group": "Money", "order": 2},
+)
 class Refund(Model):
     """Money given back from a payment. Its id is the idempotency key under which the gateway is called."""
 

@@ -7,18 +7,29 @@ from models.stock import MovementKind, StockMovement
 from pulpo import Context, Field, Model, Money, Refused, datamodel
 
 
-@datamodel
+@datamodel(
+    ui={
+        "icon": "package",
+        "group": "Warehouse",
+        "order": 1,
+        "label": "name",
+        "columns": ["name", "sku", "category", "price", "inventory", "on_hand", "reserved", "location", "active"],
+        "filters": ["active"],
+    },
+)
 class Product(Model):
     """Something the shop sells. `inventory` is what can still be promised: on hand less reserved."""
 
     sku: str = Field(key=True, min_length=1, max_length=64, description="Unique product ID")
     name: str = Field(min_length=1, max_length=200)
     price: Money = Field(ge=0, description="Price in USD")
-    inventory: int = Field(default=0, ge=0, index=True, description="Current stock that can be promised")
+    inventory: int = Field(
+        default=0, ge=0, index=True, description="Current stock that can be promised", ui={"low": 10}
+    )
     on_hand: int = Field(default=0, readonly=True, description="Units in the warehouse")
     reserved: int = Field(default=0, readonly=True, description="Units held for orders")
     active: bool = Field(default=True, description="Whether it can be ordered")
-    weight_grams: int = Field(default=400, ge=1, le=30_000)
+    weight_grams: int = Field(default=400, ge=1, le=30_000, ui={"unit": "g"})
     category: str = Field(default="", index=True)
     location: str = Field(default="", description="Where pickers find it: aisle-shelf")
 

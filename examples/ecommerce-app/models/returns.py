@@ -18,13 +18,15 @@ class ReturnStatus(StrEnum):
     REFUSED = "refused"
 
 
-@datamodel
+@datamodel(
+    ui={"icon": "arrow-back", "group": "Sales", "order": 3},
+)
 class ReturnRequest(Model):
     """A customer's wish to send items of a shipped order back."""
 
     order_id: Ref[Order] = Field(index=True)
     items: list[ItemQuantity] = Field(min_length=1, max_length=100)
-    reason: str = Field(default="", max_length=2000)
+    reason: str = Field(default="", max_length=2000, ui={"widget": "textarea"})
     status: ReturnStatus = Field(default=ReturnStatus.REQUESTED, readonly=True, index=True)
 
     async def before_create(self, ctx: Context) -> None:

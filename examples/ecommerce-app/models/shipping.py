@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from models.product import Product
 
 
-@datamodel(api="read")
+@datamodel(
+    api="read",
+    ui={"icon": "percentage", "group": "Sales", "order": 4},
+)
 class ShippingQuote(Model):
     """What carrying an order to an address costs, until the quote expires."""
 
@@ -44,7 +47,15 @@ class PickStatus(StrEnum):
     PUT_BACK = "put_back"
 
 
-@datamodel(api="read")
+@datamodel(
+    api="read",
+    ui={
+        "icon": "checklist",
+        "group": "Warehouse",
+        "order": 2,
+        "columns": ["id", "order_id", "lines", "short", "status", "created_at"],
+    },
+)
 class PickList(Model):
     """What a picker took from the shelves for an order."""
 
@@ -72,7 +83,15 @@ class ShipmentStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-@datamodel(api="read")
+@datamodel(
+    api="read",
+    ui={
+        "icon": "delivery",
+        "group": "Warehouse",
+        "order": 3,
+        "columns": ["id", "order_id", "status", "carrier", "tracking_number", "shipped_at"],
+    },
+)
 class Shipment(Model):
     """Parcels of an order that travel under one label."""
 
@@ -101,7 +120,10 @@ class LabelStatus(StrEnum):
     VOIDED = "voided"
 
 
-@datamodel(api="read")
+@datamodel(
+    api="read",
+    ui={"icon": "barcode", "group": "Warehouse", "order": 6, "label": "tracking_number"},
+)
 class Label(Model):
     """What the carrier sold under a key; buying again under the key gives the same label."""
 

@@ -21,7 +21,10 @@ class MovementKind(StrEnum):
     SHIPMENT = "shipment"
 
 
-@datamodel(api="read")
+@datamodel(
+    api="read",
+    ui={"icon": "transfer", "group": "Warehouse", "order": 5},
+)
 class StockMovement(Model):
     """A change of a product's stock. A product's `on_hand` and `reserved` are the sums of its movements."""
 
@@ -41,7 +44,15 @@ class ReservationStatus(StrEnum):
     RELEASED = "released"
 
 
-@datamodel(api="read")
+@datamodel(
+    api="read",
+    ui={
+        "icon": "lock",
+        "group": "Warehouse",
+        "order": 4,
+        "columns": ["id", "order_id", "product_id", "quantity", "picked", "packed", "shipped", "status", "expires_at"],
+    },
+)
 class Reservation(Model):
     """Units of one product held for one order, and how far they have come through the warehouse."""
 

@@ -36,6 +36,7 @@ class CancelOutput(BaseModel):
 
 @operation(
     name="orders.cancel",
+    ui={"icon": "ban", "danger": True},
     models_out=[Order, Obligation, Payment, Refund, Product, Reservation, PickList, Shipment, Incident],
     models_add=[StockMovement, LedgerEntry],
     standalone=True,
@@ -79,6 +80,7 @@ class ExpireOutput(BaseModel):
 
 @operation(
     name="orders.expire",
+    ui={"icon": "clock"},
     models_out=[Order, Obligation, Product, Reservation, PickList, Shipment],
     models_add=[StockMovement],
     standalone=True,

@@ -35,6 +35,7 @@ class ResolveOutput(BaseModel):
 
 @operation(
     name="orders.incidents.resolve",
+    ui={"icon": "check"},
     models_out=[Order, Obligation, Payment, Refund, Product, Reservation, PickList, Shipment, Incident],
     models_in=[LedgerEntry],
     models_add=[StockMovement, LedgerEntry],

@@ -34,6 +34,7 @@ from shop.catalogue import CUSTOMERS, PRODUCTS
 from shop.gateway import ChargeStatus
 from shop.money import minor
 from shop.rates import rate
+from shop.shipping import hours_between
 
 OPENED = datetime(2025, 9, 1, 8, tzinfo=UTC)
 STAGES = (
@@ -313,6 +314,7 @@ def _pick_and_pack(sample: Sample, order: Order, stage: str, at: datetime) -> No
     key = f"sample:{order.id}:ship"
     number = tracking_number(f"{key}:0")
     order.tracking_number, order.shipped_at = number, later
+    order.hours_to_ship = hours_between(order.created_at, later)
     order.status = OrderStatus.SHIPPED if stage == "shipped" else OrderStatus.DELIVERED
     shipment.status = ShipmentStatus.SHIPPED if stage == "shipped" else ShipmentStatus.DELIVERED
     shipment.carrier, shipment.tracking_number, shipment.shipped_at = RateTableCarrier.name, number, later

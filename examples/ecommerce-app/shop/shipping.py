@@ -1,7 +1,7 @@
 """Handing parcels to the carrier: which, whether they may go, under which label, and what changes when they do."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from models.customer import Customer
@@ -148,4 +148,18 @@ def send(
     )
     if not whole:
         return ctx.store.patch(order, fulfilment=state, tracking_number=number)
-    return move_order(ctx, order, OrderStatus.SHIPPED, fulfilment=state, tracking_number=number, shipped_at=ctx.now())
+    now = ctx.now()
+    return move_order(
+        ctx,
+        order,
+        OrderStatus.SHIPPED,
+        fulfilment=state,
+        tracking_number=number,
+        shipped_at=now,
+        hours_to_ship=hours_between(order.created_at, now),
+    )
+
+
+def hours_between(start: datetime, end: datetime) -> float:
+    """Hours, to the minute."""
+    return round((end - start).total_seconds() / 3600, 2)

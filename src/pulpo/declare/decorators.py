@@ -20,6 +20,7 @@ from pulpo import names
 from pulpo.declare import signature
 from pulpo.declare.hints import UnresolvedHint, fields_of
 from pulpo.declare.site import SPEC, Site
+from pulpo.declare.ui_hints import model_problems, problems
 from pulpo.errors import Nearest
 from pulpo.model.model import Model
 from pulpo.spec import ACTIONS, Action, FieldSpec, FlowSpec, GroupSpec, ModelSpec, OperationSpec
@@ -70,7 +71,7 @@ def datamodel(
         api: What is served over HTTP: `"all"`, `"read"` (lists and single documents), `"none"`, or a list of actions.
         title: What people read; by default made from the name.
         description: By default the class's docstring.
-        ui: Hints for the UI.
+        ui: Hints for the UI (docs/ui.md).
     Returns:
         The class itself, with its `ModelSpec` as `__pulpo__`.
     """
@@ -92,6 +93,8 @@ def datamodel(
         _check_options(place, "PULPO102", f"model {called}", datamodel, unknown)
         groups, indexed = _groups(unique), _groups(indexes)
         _check_model(place, called, fields, {"unique": groups, "indexes": indexed})
+        for problem in model_problems(ui or {}, fields):
+            place.find("PULPO102", f"model {called}: {problem.message}", problem.hint)
         spec = ModelSpec(
             name=called,
             cls=cls,
@@ -190,7 +193,7 @@ def operation(
             `NotReady` with a code written out are found by themselves.
         title: What people read; by default made from the name.
         description: By default the function's docstring.
-        ui: Hints for the UI.
+        ui: Hints for the UI (docs/ui.md).
     Returns:
         The function itself, with its `OperationSpec` as `__pulpo__`.
     """
@@ -233,6 +236,8 @@ def operation(
         for code, message, hint in found.problems:
             place.find(code, f'operation "{called}" {message}', hint)
         _check_operation(place, spec)
+        for problem in problems("operation", spec.ui):
+            place.find("PULPO103", f'operation "{called}": {problem.message}', problem.hint)
         function.__dict__[SPEC] = spec
         place.declare(spec)
         return function

@@ -122,7 +122,7 @@ def Field(  # noqa: N802 - named as Pydantic's, which it extends
         readonly: Not a client's to write; only operations and hooks do.
         within: For a `Ref` to an embedded entry: the field of this model that refers to the document it is inside of.
         renamed_from: The name the field had before; stored documents are carried over.
-        ui: Hints for the UI (`widget`, `order`, …).
+        ui: Hints for the UI (`widget`, `colours`, …; docs/ui.md).
         options: Everything that `pydantic.Field` takes.
     """
     given = {

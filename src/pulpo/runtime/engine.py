@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("pulpo.engine")
 
 POLL = 0.05
+TOUCHING = 200
+"""Of how many steps the runs that touched a document are found."""
 """Seconds between two looks at a run that another process executes."""
 
 
@@ -343,6 +345,12 @@ class Engine:
     async def runs(self, *, where: Condition | None = None, limit: int = 50, after: str | None = None) -> Page:
         """A page of runs, the newest first."""
         return await self.store.query(Query(RUNS, where, (("created_at", True),), limit, after))
+
+    async def touching(self, document: str) -> list[str]:
+        """The runs whose steps wrote to a document, `Order/order_1`, the newest first; at most `TOUCHING`."""
+        where = Compare("touches", "eq", document)
+        found = await self.store.query(Query(STEPS, where, (("id", True),), TOUCHING, None))
+        return list(dict.fromkeys(StepRun.load(record).run for record in found.records))
 
     async def finished(self, id: str, timeout: float | None = None) -> Json:  # noqa: ASYNC109 - what callers expect
         """Wait until a run is in an end state. Raises TimeoutError."""

@@ -190,7 +190,8 @@ class StepRun(_Entry):
         return (
             f'{self._head},"version":{self.version},"state":"{self.state}","attempts":{self.attempts},'
             f'"error":{_json(self.error)},"doubt":{_FLAG[self.doubt]},"already":{_FLAG[self.already]},'
-            f'"touched":{_json(self.touched) if self.touched else "[]"},"token":{self.token},'
+            f'"touched":{_json(self.touched) if self.touched else "[]"},"touches":{_names(self.touched)},'
+            f'"token":{self.token},'
             f'"waiting_since":{_moment(self.waiting_since)},"wake_at":{_moment(self.wake_at)},'
             f'"updated_at":{_moment(self.updated_at)},"started_at":{_moment(self.started_at)},'
             f'"finished_at":{_moment(self.finished_at)},'
@@ -218,6 +219,11 @@ _FLAG = {True: "true", False: "false"}
 
 def _json(value: Json) -> str:
     return "null" if value is None else pydantic_core.to_json(value).decode()
+
+
+def _names(touched: list[list[Json]]) -> str:
+    """`["Order/order_1", …]`: what a step touched, in a form that can be looked for."""
+    return _json(list(dict.fromkeys(f"{model}/{id}" for model, id, _ in touched))) if touched else "[]"
 
 
 def _moment(value: str | None) -> str:

@@ -8,10 +8,12 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
-from pulpo import names
+from pulpo import __version__, names
 from pulpo.model.types import BOUNDS, OPTIONS
 from pulpo.runtime.expansion import expandables
 from pulpo.runtime.filters import Fields
+from pulpo.runtime.presentation import presentation
+from pulpo.runtime.shapes import flow_fields, flow_input
 from pulpo.settings import Settings
 from pulpo.spec import AppSpec, FieldSpec, FlowPlan, Json, ModelSpec, OperationSpec, Shape
 
@@ -32,10 +34,20 @@ def metadata(app: AppSpec, plans: Mapping[str, FlowPlan], settings: Settings) ->
         "version": VERSION,
         "name": app.name,
         "mode": settings.project.mode,
+        "pulpo": __version__,
+        "ui": presentation(app, settings.ui),
+        "runs": {"may": ["list", "get", "cancel", "retry", "wake"]},
         "models": [_model(app, model) for model in app.models],
         "operations": [_operation(app, operation) for operation in app.operations],
         "flows": [
-            {"name": name, "title": names.title(name), "may": ["start"], "plan": plan.as_json()}
+            {
+                "name": name,
+                "title": names.title(name),
+                "may": ["start"],
+                "plan": plan.as_json(),
+                "fields": [_field(field) for field in flow_fields(plan, app)],
+                "input": clean(TypeAdapter(flow_input(plan, app)).json_schema(mode="validation")),
+            }
             for name, plan in sorted(plans.items())
         ],
     }
@@ -60,6 +72,7 @@ def _model(app: AppSpec, model: ModelSpec) -> dict[str, Json]:
             for path, field in _references(other.fields, "")
             if field.target == model.name
         ],
+        "input": clean(TypeAdapter(model.cls).json_schema(mode="validation")),
         "ui": dict(model.ui),
     }
 
@@ -100,9 +113,13 @@ def _field(field: FieldSpec) -> dict[str, Json]:
 
 
 def _label(model: ModelSpec) -> str:
-    """The field that stands for a document where there is room for one: its key, a name, else the id."""
+    """The field that stands for a document where there is room for one: as declared, its key, a name, else the id."""
     fields = {field.name for field in model.fields}
-    return model.key or next((name for name in ("name", "title", "label", "email") if name in fields), "id")
+    return (
+        model.ui.get("label")
+        or model.key
+        or next((name for name in ("name", "title", "label", "email") if name in fields), "id")
+    )
 
 
 def _references(fields: tuple[FieldSpec, ...], prefix: str) -> list[tuple[str, FieldSpec]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -180,6 +181,22 @@ def _first_taker(plan: FlowPlan, app: AppSpec, name: str) -> Any:
                 if cls is not None:
                     return cls.model_fields[wire.field]
     raise PulpoError("PULPO414", f"the plan of {plan.flow} has an input field {name!r} that no step takes")
+
+
+def flow_fields(plan: FlowPlan, app: AppSpec) -> tuple[FieldSpec, ...]:
+    """The fields of a flow's input, each described as by the first step that takes it."""
+    found = []
+    for given in plan.input:
+        taken = next(
+            field
+            for step in plan.steps
+            for wire in step.wires
+            if wire.step is None and wire.source == given.name
+            for field in app.operation(step.operation).input.fields
+            if field.name == wire.field
+        )
+        found.append(replace(taken, name=given.name, required=given.required))
+    return tuple(found)
 
 
 def flow_references(plan: FlowPlan) -> tuple[FieldSpec, ...]:

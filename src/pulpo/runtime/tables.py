@@ -47,7 +47,15 @@ JOURNAL: tuple[Collection, ...] = (
             Index(("state", "created_at")),  # a list of some state, and how many are in each
         ),
     ),
-    Collection(STEPS, columns=(Column("run", "text"), Column("operation", "text"), Column("state", "text"))),
+    Collection(
+        STEPS,
+        columns=(
+            Column("run", "text"),
+            Column("operation", "text"),
+            Column("state", "text"),
+            Column("touches", "text", many=True),
+        ),
+    ),
     Collection(WORKERS),
     Collection(KEYS, columns=(Column("expires_at", "text"),), indexes=(Index(("expires_at",)),)),
     Collection(PLANS),

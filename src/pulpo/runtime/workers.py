@@ -134,9 +134,7 @@ class Worker:
                     break  # else it lasts from when it was sent, which was long ago: again, at once
 
     async def _free_left(self) -> None:
-        """Where nobody here looks for runs: give free those that this process no longer holds, a call whose driver let
-        go.
-        """
+        """Where nobody here looks for runs: give free those that this process no longer holds."""
         try:
             await self._free(self.id)
         except PulpoError as error:

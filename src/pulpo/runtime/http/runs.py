@@ -8,6 +8,7 @@ import pydantic_core
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from pulpo.model.conditions import All, Compare, Condition
 from pulpo.runtime import shapes
 from pulpo.runtime.application import Application
 from pulpo.runtime.http import requests, streams
@@ -75,12 +76,14 @@ def runs_router(application: Application) -> APIRouter:
 
     @routes.get("/runs")
     async def list_runs(request: Request) -> Response:
-        given = [pair for pair in request.query_params.multi_items() if pair != ("sort", "-created_at")]
+        asked = request.query_params.multi_items()
+        given = [pair for pair in asked if pair != ("sort", "-created_at") and pair[0] != "touched"]
         listing = parse(given, RUN_FIELDS, page_limit=application.settings.api.page_limit, sort=None)
-        page = await application.engine.runs(where=listing.where, limit=listing.limit, after=listing.cursor)
+        where = await _touched(application, asked, listing.where)
+        page = await application.engine.runs(where=where, limit=listing.limit, after=listing.cursor)
         headers = {}
         if listing.count:
-            headers["X-Total-Count"] = str(await application.store.count(RUNS, listing.where))
+            headers["X-Total-Count"] = str(await application.store.count(RUNS, where))
         if page.cursor is not None:
             headers["Link"] = f'</runs?{listing.next_query(page.cursor)}>; rel="next"'
         body = "[" + ",".join(record.json for record in page.records) + "]"
@@ -111,6 +114,15 @@ def runs_router(application: Application) -> APIRouter:
         return _accepted(await application.engine.wake(id))
 
     return routes
+
+
+async def _touched(application: Application, given: list[tuple[str, str]], where: Condition | None) -> Condition | None:
+    """With `touched=Order/order_1`: only runs that wrote to that document."""
+    named = [value for name, value in given if name == "touched"]
+    if not named:
+        return where
+    runs = Compare("id", "in", tuple([id for name in named for id in await application.engine.touching(name)]))
+    return runs if where is None else All((where, runs))
 
 
 async def _body(request: Request, cls: type[B]) -> B:

@@ -15,12 +15,12 @@ _DRAIN = 3  # seconds that open streams have when the service stops
 
 def main() -> None:
     """Listen on loopback until told to stop."""
-    parser = argparse.ArgumentParser(prog="python -m pulpo.runtime.page", description="Serve the project's page.")
+    parser = argparse.ArgumentParser(prog="python -m pulpo.runtime.page", description="Serve the UI of a project.")
     parser.add_argument("--root", type=Path, default=Path(), help="the project's root")
     parser.add_argument("--port", type=int, default=3000)
     parser.add_argument("--api", default="http://127.0.0.1:8000", help="where the project's API listens")
     given = parser.parse_args()
-    page = create_page(settings.load(given.root), given.api)
+    page = create_page(settings.load(given.root), given.api, root=given.root)
     uvicorn.run(
         page,
         host="127.0.0.1",

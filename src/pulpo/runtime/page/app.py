@@ -1,9 +1,10 @@
-"""The page's ASGI application: who may ask, the pages, and the API under `/api`."""
+"""The page's ASGI application: who may ask, the UI's files, the project's own pages, and the API under `/api`."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
 from starlette.applications import Starlette
@@ -14,55 +15,67 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pulpo.errors import PulpoError
 from pulpo.runtime.http.guard import Guard
+from pulpo.runtime.page.files import BUILT, Built, of_project
 from pulpo.runtime.page.proxy import PREFIX, Proxy
-from pulpo.runtime.page.views import Views
 from pulpo.settings import Settings
 
+PROJECT = "/project"
+"""Where the files of the project's own pages stand."""
+
 _POLICY = (
-    b"default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'{nonce}; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _HEADERS = (
-    (b"content-security-policy", _POLICY),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
-    (b"cache-control", b"no-store"),
+    (b"cross-origin-opener-policy", b"same-origin"),
 )
+_CSP = "content-security-policy"
 _TIMEOUT = httpx.Timeout(None, connect=5.0)  # a stream of events is quiet for as long as nothing happens
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
 
 
-def create_page(settings: Settings, api: str, transport: httpx.AsyncBaseTransport | None = None) -> ASGIApp:
-    """The application that serves a project's page.
+def create_page(
+    settings: Settings,
+    api: str,
+    transport: httpx.AsyncBaseTransport | None = None,
+    *,
+    root: Path = Path(),
+    built: Path = BUILT,
+) -> ASGIApp:
+    """The application that serves a project's UI.
 
     Args:
         settings: The project's.
         api: The address of its API, such as `http://127.0.0.1:8000`.
         transport: Another way to the API than the network, for tests.
+        root: The project's root; the modules of its own pages are in its `ui/` folder.
+        built: Where the built UI is.
     """
     client = httpx.AsyncClient(timeout=_TIMEOUT, limits=_LIMITS, transport=transport, trust_env=False)
-    views, proxy = Views(client, api, settings.project.name), Proxy(client, api)
+    files, proxy = Built(built), Proxy(client, api)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         async with client:
             yield
 
-    app = Starlette(
-        routes=[
-            Route("/", views.overview),
-            Route("/runs/{id}", views.run),
-            Route("/style.css", views.style),
-            Route("/livez", _livez),
-            Route("/{path:path}", views.missing),
-        ],
-        lifespan=lifespan,
-    )
-    return _Door(app, proxy, Guard.of(settings))
+    async def project(request: Request) -> Response:
+        return of_project(root, request.path_params["path"])
+
+    async def page(request: Request) -> Response:
+        answer, nonce = files.answer(request)
+        answer.headers[_CSP] = _POLICY.format(nonce=f" 'nonce-{nonce}'" if nonce else "")
+        return answer
+
+    routes = [Route("/livez", _livez), Route(PROJECT + "/{path:path}", project), Route("/{path:path}", page)]
+    return _Door(Starlette(routes=routes, lifespan=lifespan), proxy, Guard.of(settings))
 
 
 async def _livez(_request: Request) -> Response:
-    return JSONResponse({"status": "ok"})
+    return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
 
 
 class _Door:

@@ -1,0 +1,112 @@
+"""The MongoDB server that a project keeps for itself, as a user meets it: chosen, started, restarted, explained."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure
+
+from pulpo.services import drive, mongod, processes
+from pulpo.store import own_server
+
+from .conftest import free_port
+
+
+class Project:
+    """A project of `pulpo cli init --database mongodb`, on free ports."""
+
+    def __init__(self, root):
+        self.root, self.port, self.api = root, free_port(), free_port()
+        self.run("cli", "init", "--database", "mongodb")
+        settings = root / "pulpo.toml"
+        settings.write_text(settings.read_text().replace("27017", str(self.port)))
+        self.url = f"mongodb://127.0.0.1:{self.port}"
+
+    def run(self, *arguments, code=0):
+        """The output of a command that ends with this exit code."""
+        ports = {"PULPO_API_PORT": str(self.api), "PULPO_UI_PORT": str(free_port())}
+        done = subprocess.run(
+            [sys.executable, "-m", "pulpo.cli.main", *arguments],
+            cwd=self.root,
+            env={**os.environ, **ports},
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def tickets(self):
+        """What the API has."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.api}/tickets", timeout=10) as answer:
+            return json.load(answer)
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project whose processes are gone after the test."""
+    yield Project(tmp_path)
+    drive.down(tmp_path)
+
+
+def test_up_keeps_a_server_with_a_user_and_its_data(project):
+    """It comes up first, is a replica set that nobody reads without its password, and is as it was after a restart."""
+    out = project.run("up")
+    assert out.index("mongod is healthy") < out.index("api is healthy")
+    project.run("tickets", "desk", "open_ticket", "--title", "The printer is on fire")
+    (ticket,) = project.tickets()
+    with MongoClient(project.url, directConnection=True) as stranger:
+        assert stranger.admin.command("hello")["setName"]
+        with pytest.raises(OperationFailure):
+            stranger.get_database(project.root.name).list_collection_names()
+    kept = project.root / own_server.FOLDER
+    assert not (kept / "user.json").stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    secret = json.loads((kept / "user.json").read_text())["password"]
+    assert secret not in (project.root / "pulpo.toml").read_text()
+    logs = (project.root / ".pulpo" / "logs").iterdir()
+    assert not any(secret in log.read_text(errors="replace") for log in logs)
+    assert "replica set pulpo" in project.run("doctor")
+    project.run("down")
+    assert processes.of_project(project.root) == []
+    project.run("up")
+    assert project.tickets() == [ticket]
+
+
+def test_a_server_that_is_there_is_used(project, tmp_path_factory):
+    """A replica set at the address needs no other: it is used, and outlives the project."""
+    server = mongod.start(tmp_path_factory.mktemp("there"), port=project.port)
+    try:
+        mongod.initiate((server.port,))
+        assert "mongod" not in project.run("up")
+        project.run("tickets", "desk", "open_ticket", "--title", "x")
+        project.run("down")
+        with MongoClient(project.url, directConnection=True) as client:
+            assert sum(len(client[name].list_collection_names()) for name in client.list_database_names()) > 0
+        assert not (project.root / own_server.FOLDER).exists()
+    finally:
+        server.stop()
+
+
+def test_a_server_that_stands_alone_is_explained(project, tmp_path_factory):
+    """`up` ends with PULPO511 and what to run; `doctor` says it too. Nothing is left running."""
+    folder = tmp_path_factory.mktemp("alone")
+    words = [str(mongod.program()), "--dbpath", str(folder), "--port", str(project.port), "--bind_ip", "127.0.0.1"]
+    with (folder / "log").open("w") as log:
+        alone = subprocess.Popen([*words, "--nounixsocket"], stdout=log, stderr=log)
+    try:
+        with MongoClient(project.url, directConnection=True, serverSelectionTimeoutMS=20_000) as client:
+            client.admin.command("ping")
+        out = project.run("up", code=4)
+        assert "PULPO511" in out
+        assert "rs.initiate()" in out
+        assert processes.of_project(project.root) == []
+        assert "is no replica set" in project.run("doctor", code=1)
+    finally:
+        alone.terminate()
+        alone.wait(20)

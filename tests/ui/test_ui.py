@@ -1,0 +1,80 @@
+"""The UI's own tests, where Node and Chromium are: units, then the built app in a browser before the real API."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+REPO = Path(__file__).parents[2]
+UI = REPO / "ui"
+CHROMIUM = Path(os.environ.get("PULPO_CHROMIUM", "/usr/bin/chromium"))
+
+
+def _builder() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("build_ui", REPO / "tools" / "build_ui.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _built() -> None:
+    """The UI as its sources say; without Node there is nothing here to test."""
+    builder = _builder()
+    try:
+        builder.install()
+        builder.build()
+    except builder.CannotBuild as error:
+        if shutil.which("npm") is None:
+            pytest.skip(str(error))
+        raise
+
+
+def _npm(script: str, timeout: float) -> None:
+    environ = {**os.environ, "PULPO_PYTHON": sys.executable, "NO_COLOR": "1", "CI": "1"}
+    done = subprocess.run(
+        ["npm", "run", script], cwd=UI, env=environ, capture_output=True, text=True, timeout=timeout, check=False
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-8000:]
+
+
+def test_the_units_of_the_ui() -> None:
+    """`npm test` passes."""
+    _npm("test", 180)
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no Chromium at {CHROMIUM}")
+def test_the_ui_in_a_browser() -> None:
+    """`npm run browser` passes: every page, and what people do with them."""
+    _npm("browser", 540)
+
+
+def test_nothing_in_the_ui_knows_what_an_order_is() -> None:
+    """No word of the examples' domain is in the sources; tests may name them."""
+    words = ("order_to_cash", "OrderStatus", "'Order'", "'orders'", "/orders", "inventory", "fulfilment", "'Task'")
+    sources = [path for path in (UI / "src").rglob("*.ts*") if ".test." not in path.name]
+    assert sources
+    for path in sources:
+        text = "".join(
+            line
+            for line in path.read_text().splitlines(keepends=True)
+            if not line.lstrip().startswith(("*", "//", "/*"))
+        )
+        assert [word for word in words if word in text] == [], path
+
+
+def test_modules_are_small() -> None:
+    """No source has more than 400 lines, and none says `any`."""
+    for path in (UI / "src").rglob("*.ts*"):
+        text = path.read_text()
+        assert text.count("\n") <= 400, path
+        assert ": any" not in text, path
