@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, inject, test, vi } fr
 import type { Page } from 'playwright-core';
 
 import { openBrowser, PHONE, settled, visit, type Browser } from './support/browser';
-import { placeOrder, send } from './support/project';
+import { placeOrder, send, stuckRun } from './support/project';
 
 const shop = inject('shop');
 const board = inject('board');
@@ -217,12 +217,7 @@ test('the palette finds pages, operations and documents', async () => {
 
 test('the reason of a stuck run is three clicks from the home page, at most', async () => {
   const { page } = browser;
-  const [held] = await send<{ order_id: string }[]>(shop.api, 'GET', '/incidents?status=open');
-  const live = await send<Known[]>(shop.api, 'GET', `/runs?live=${held?.order_id ?? ''}`);
-  if (live.length === 0) {
-    const input = { order_id: held?.order_id ?? '', payment_method: 'credit_card', address_zip: '90210' };
-    await send(shop.api, 'POST', '/flows/order_to_cash/runs', input);
-  }
+  await stuckRun(shop.api);
   await visit(page, `${shop.ui}/`);
   let clicks = 0;
   await page.getByRole('link', { name: /Order to cash.*the order is held/ }).first().click({ timeout: 20_000 });
