@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-_NAMES = ("kills", "races", "contention", "preconditions", "crowd", "overload", "contract", "scale", "copy")
+_NAMES = ("kills", "failover", "races", "contention", "preconditions", "crowd", "overload", "contract", "scale", "copy")
 PROOFS = tuple(f"tests.proof.{name}" for name in _NAMES)
 
 

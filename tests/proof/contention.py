@@ -25,6 +25,7 @@ from typing import Any
 import httpx
 
 from tests.proof.arena import Arena
+from tests.proof.members import STORES, database
 from tests.proof.races import Result, logged_errors, show
 
 KINDS = ("flow and hand", "two flows", "cancel and charge", "charge and charge")
@@ -359,9 +360,9 @@ async def play(urls: list[str], gateway: str, *, rounds: int, at_once: int, seed
         return ring
 
 
-def contend(folder: Path, *, rounds: int, seed: int, at_once: int = 4, database: str = "") -> Result:
+def contend(folder: Path, *, rounds: int, seed: int, at_once: int = 4, url: str = "") -> Result:
     """Play the rounds against real processes, then look at the shop, the gateway and the journal."""
-    with Arena(folder, database=database, PULPO_APP_GATEWAY_TIMEOUT_SECONDS="1.0") as arena:
+    with Arena(folder, database=url, PULPO_APP_GATEWAY_TIMEOUT_SECONDS="1.0") as arena:
         gateway = arena.start_gateway()
         arena.ask_inside("stock", "0", "100000", "0")
         apis = [arena.start_api() for _ in range(2)]
@@ -418,15 +419,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.proof.contention", description=__doc__)
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10_000)
+    parser.add_argument("--store", choices=STORES, help="by default on one after the other")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="pulpo-contention-") as folder:
-        result = contend(Path(folder), rounds=given.rounds, seed=given.seed)
-    tables = [name for name in result.figures if name.startswith("by_")]
-    for name in tables:
-        print(show(result.figures[name]), end="\n\n")
-    summary = {name: value for name, value in result.figures.items() if name not in tables}
-    print(json.dumps({"seed": given.seed, **summary, "wrong": result.wrong[:20]}, indent=2))
-    return 1 if result.wrong else 0
+    wrong = 0
+    for store in (given.store,) if given.store else STORES:
+        with tempfile.TemporaryDirectory(prefix="pulpo-contention-") as folder, database(store, Path(folder)) as url:
+            result = contend(Path(folder), rounds=given.rounds, seed=given.seed, url=url)
+        tables = [name for name in result.figures if name.startswith("by_")]
+        for name in tables:
+            print(show(result.figures[name]), end="\n\n")
+        summary = {name: value for name, value in result.figures.items() if name not in tables}
+        print(json.dumps({"store": store, "seed": given.seed, **summary, "wrong": result.wrong[:20]}, indent=2))
+        wrong += len(result.wrong)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from pulpo.runtime.target import load_application
 from tests.proof.arena import Arena
 from tests.proof.kill_audit import Audit, Case, Placed
 from tests.proof.kill_town import Gateway, Mode, Shop, lines
+from tests.proof.members import STORES, database
 
 RESERVE, PICK, PACK, SHIP = (
     f"orders.fulfillment.{name}_items" for name in ("reserve", "pick", "pack", "ship")
@@ -268,9 +269,9 @@ class Proof:
         }
 
 
-def prove(rounds: list[Round], seed: int, folder: Path, database: str = "") -> dict[str, Any]:
+def prove(rounds: list[Round], seed: int, folder: Path, url: str = "") -> dict[str, Any]:
     """Play rounds on a shop of their own in an empty folder; the figures, `problems` among them."""
-    with Arena(folder, database=database, PULPO_ENGINE_LEASE="2") as arena:
+    with Arena(folder, database=url, PULPO_ENGINE_LEASE="2") as arena:
         gateway = Gateway(arena.start_gateway())
         with Shop(arena, folder) as shop:
             audit = Audit(load_application(arena.root))
@@ -301,13 +302,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.proof.kills", description=__doc__)
     parser.add_argument("--short", action="store_true", help="each kind of kill once or more, in under a minute")
     parser.add_argument("--seed", type=int, default=1, help="of the random moments")
+    parser.add_argument("--store", choices=STORES, default="sqlite")
     parser.add_argument("--only", help="only rounds whose kind or point contains this")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     given = parser.parse_args()
     rounds = some_rounds() if given.short else every_round()
     rounds = [each for each in rounds if not given.only or given.only in each.name]
-    with tempfile.TemporaryDirectory(prefix="pulpo-kills-") as folder:
-        figures = prove(rounds, given.seed, Path(folder))
+    with tempfile.TemporaryDirectory(prefix="pulpo-kills-") as folder, database(given.store, Path(folder)) as url:
+        figures = prove(rounds, given.seed, Path(folder), url)
     print(f"\n{table(figures)}\n")
     print(json.dumps(figures, indent=2))
     if given.json:

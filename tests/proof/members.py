@@ -13,6 +13,7 @@ from pymongo.errors import PyMongoError
 
 from pulpo.services import mongod
 
+STORES = ("sqlite", "mongodb")
 PATIENCE = 60.0
 _SERVING = ("PRIMARY", "SECONDARY")
 
@@ -91,7 +92,7 @@ class Members:
 
 
 @contextmanager
-def database(kind: str, folder: Path, name: str) -> Iterator[str]:
+def database(kind: str, folder: Path) -> Iterator[str]:
     """The `database.url` of an empty database of this kind, `sqlite` (none: what a new project has) or `mongodb`."""
     if kind == "sqlite":
         yield ""
@@ -99,9 +100,6 @@ def database(kind: str, folder: Path, name: str) -> Iterator[str]:
     server = mongod.start(folder / "mongod")
     try:
         mongod.initiate((server.port,))
-        yield mongod.address((server.port,), name)
+        yield mongod.address((server.port,), "shop")
     finally:
         server.stop()
-
-
-STORES = ("sqlite", "mongodb")

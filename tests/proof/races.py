@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.proof.arena import ApiProcess, Arena
+from tests.proof.members import STORES, database
 
 Documents = dict[str, list[dict[str, Any]]]
 
@@ -44,9 +45,9 @@ class Result:
     wrong: list[str] = field(default_factory=list)
 
 
-def race(plan: Plan, folder: Path, database: str = "") -> Result:
+def race(plan: Plan, folder: Path, url: str = "") -> Result:
     """Fill a shop, let the processes loose on it all at once, and compare what they say with what is there."""
-    with Arena(folder, database=database) as arena:
+    with Arena(folder, database=url) as arena:
         arena.ask_inside("stock", str(plan.orders), str(plan.units), str(plan.seed))
         apis = [arena.start_api() for _ in range(plan.apis)]
         reports = _attempts(plan, arena, apis)
@@ -187,13 +188,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.proof.races", description=__doc__)
     parser.add_argument("--orders", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10_000)
+    parser.add_argument("--store", choices=STORES, help="by default on one after the other")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="pulpo-races-") as folder:
-        result = race(Plan(orders=given.orders, seed=given.seed), Path(folder))
-    print(show(result.figures["by_process"]))
-    summary = {name: value for name, value in result.figures.items() if name != "by_process"}
-    print(json.dumps({"seed": given.seed, **summary, "wrong": result.wrong[:20]}, indent=2))
-    return 1 if result.wrong else 0
+    wrong = 0
+    for store in (given.store,) if given.store else STORES:
+        with tempfile.TemporaryDirectory(prefix="pulpo-races-") as folder, database(store, Path(folder)) as url:
+            result = race(Plan(orders=given.orders, seed=given.seed), Path(folder), url)
+        print(show(result.figures["by_process"]))
+        summary = {name: value for name, value in result.figures.items() if name != "by_process"}
+        print(json.dumps({"store": store, "seed": given.seed, **summary, "wrong": result.wrong[:20]}, indent=2))
+        wrong += len(result.wrong)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

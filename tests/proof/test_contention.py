@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 
 from tests.proof import contention
+from tests.proof.members import STORES, database
 
 
-def test_whoever_comes_when_an_order_is_paid_once_or_holds_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("store", STORES)
+def test_whoever_comes_when_an_order_is_paid_once_or_holds_nothing(tmp_path: Path, store: str) -> None:
     """Forty rounds over two API processes: nothing is charged twice, undone by others, or cancelled with money held."""
     seed = time.time_ns() % 10_000
-    result = contention.contend(tmp_path, rounds=40, seed=seed)
+    with database(store, tmp_path) as url:
+        result = contention.contend(tmp_path, rounds=40, seed=seed, url=url)
     assert result.wrong == [], f"seed {seed}"
     figures = result.figures
     assert figures["rounds"] == 40

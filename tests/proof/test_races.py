@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 
 from tests.proof import races
+from tests.proof.members import STORES, database
 
 
-def test_of_many_attempts_from_eight_processes_exactly_what_stock_allows_succeeds(tmp_path: Path) -> None:
+@pytest.mark.parametrize("store", STORES)
+def test_of_many_attempts_from_eight_processes_exactly_what_stock_allows_succeeds(tmp_path: Path, store: str) -> None:
     """Half in process, half over HTTP: the units are sold once each, the rest is told `insufficient_stock`."""
     plan = races.Plan(orders=1_200, units=40, apis=2, seed=time.time_ns() % 10_000)
-    result = races.race(plan, tmp_path)
+    with database(store, tmp_path) as url:
+        result = races.race(plan, tmp_path, url)
     assert result.wrong == [], f"seed {plan.seed}"
     assert result.figures["attempts"] == 1_200
     assert set(result.figures["answers"]) == {"reserved", "insufficient_stock"}
