@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from contextlib import asynccontextmanager
 
 import httpx
@@ -120,6 +121,17 @@ async def test_built_files_are_kept_by_browsers(built):
         again = await browser.get("/theme.js", headers={"If-None-Match": theme.headers["etag"]})
         assert again.status_code == 304
         assert (await browser.get("/assets/gone.js")).status_code == 404
+
+
+async def test_another_build_takes_the_place_of_the_first(built):
+    """No restart is needed: the page and its files change together."""
+    async with page(api_app(), built) as browser:
+        assert (await browser.get("/assets/a1.js")).status_code == 200
+        (built / "assets" / "b2.js").write_text("two")
+        (built / "index.html").write_text(INDEX.replace("a1", "b2"))
+        os.utime(built / "index.html", (1, 1))
+        assert "b2.js" in (await browser.get("/")).text
+        assert (await browser.get("/assets/b2.js")).text == "two"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest'
 
 import { violations } from './support/axe';
 import { openBrowser, settled, visit, type Browser } from './support/browser';
-import { placeOrder, send } from './support/project';
+import { placeOrder, send, stuckRun } from './support/project';
 
 const PICTURES = resolve(import.meta.dirname, '../../docs/ui');
 const shop = inject('shop');
@@ -38,10 +38,9 @@ async function flow(order: string, method = 'credit_card'): Promise<string> {
 
 beforeAll(async () => {
   mkdirSync(PICTURES, { recursive: true });
-  const [held] = await send<{ order_id: string }[]>(shop.api, 'GET', '/incidents?status=open');
   const orders = await Promise.all(['1', '2', '3'].map((number) => placeOrder(shop.api, `PIC-${number}`)));
   seen.orders.one = orders[0]?.id ?? '';
-  seen.runs.stuck = await flow(held?.order_id ?? '');
+  seen.runs.stuck = await stuckRun(shop.api);
   seen.runs.done = await flow(orders[0]?.id ?? '');
   seen.runs.declined = await flow(orders[1]?.id ?? '', 'pm_card_chargeDeclined');
   await Promise.all(Object.values(seen.runs).map((id) => ended(id)));

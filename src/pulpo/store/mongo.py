@@ -104,10 +104,10 @@ class MongoStore:
     @undisturbed
     async def get_many(self, collection: str, ids: tuple[str, ...]) -> tuple[Record, ...]:
         """The documents with these ids that exist, in no particular order."""
-        wanted = {"_id": {"$in": list(ids)}}
-        with translated():
-            found = await self._collection(collection).find(wanted, WHOLE, batch_size=len(ids) + 1).to_list()
-        return tuple(_record(one) for one in found)
+        reader = self._reader(collection)
+        wanted = dict.fromkeys(ids)
+        found = await asyncio.gather(*[reader.get(id) for id in wanted])
+        return tuple([Record(id, *one) for id, one in zip(wanted, found, strict=True) if one is not None])
 
     async def get_json(self, collection: str, id: str) -> tuple[bytes, int] | None:
         """The document's text as bytes, and its version."""

@@ -14,6 +14,10 @@ const ARGS = [
 export const DESKTOP = { width: 1360, height: 860 };
 export const PHONE = { width: 390, height: 800 };
 
+/** How many requests of a page are on their way, the stream of events aside. */
+const underWay = new WeakMap<Page, Set<unknown>>();
+const QUIET = 120;
+
 export interface Browser {
   context: BrowserContext;
   page: Page;
@@ -39,6 +43,12 @@ export async function openBrowser(scheme: 'light' | 'dark' = 'light', viewport =
   context.setDefaultTimeout(10_000);
   const complaints: string[] = [];
   const listen = (page: Page) => {
+    if (underWay.has(page)) return;
+    const requests = new Set<unknown>();
+    underWay.set(page, requests);
+    page.on('request', (request) => request.url().endsWith('/events') || requests.add(request));
+    page.on('requestfinished', (request) => requests.delete(request));
+    page.on('requestfailed', (request) => requests.delete(request));
     page.on('console', (message) => {
       const refused = message.text().startsWith('Failed to load resource');
       if (message.type() === 'error' && !refused) complaints.push(message.text());
@@ -70,5 +80,19 @@ export async function settled(page: Page): Promise<void> {
   await page.locator('h1').first().waitFor();
   await vi.waitUntil(async () => (await page.locator('[role=status][aria-label=Loading]').count()) === 0, { timeout: 10_000 });
   await page.evaluate(() => document.fonts.ready);
+  await quiet(page);
   await vi.waitUntil(async () => (await page.locator('.mantine-Skeleton-root').count()) === 0, { timeout: 10_000 });
+}
+
+/** Wait until the page has asked for all that it asks for: nothing under way, and nothing new for a moment. */
+async function quiet(page: Page): Promise<void> {
+  const requests = underWay.get(page) ?? new Set();
+  let since = Date.now();
+  await vi.waitUntil(
+    () => {
+      if (requests.size > 0) since = Date.now();
+      return Date.now() - since >= QUIET;
+    },
+    { timeout: 10_000, interval: 20 },
+  );
 }

@@ -71,22 +71,19 @@ class BuiltFile:
 
 
 class Built:
-    """The files of one build."""
+    """The files of a build; another build in the same folder takes its place as soon as it is there."""
 
     def __init__(self, folder: Path = BUILT) -> None:
-        self._index = folder / INDEX
-        found = {f"/{path.relative_to(folder).as_posix()}": path for path in folder.rglob("*") if path.is_file()}
-        self._files = {
-            address: BuiltFile(path, _FOREVER if address.startswith(_HASHED) else _ASK)
-            for address, path in found.items()
-            if path != self._index
-        }
+        self._folder, self._index = folder, folder / INDEX
+        self._built_at: int | None = None
+        self._files: dict[str, BuiltFile] = {}
 
     def answer(self, request: Request) -> tuple[Response, str | None]:
         """A file, else the page, whose script finds out what the address means; with the nonce that the page has.
 
         Only what stands under `/assets/` can be missing: other addresses are the UI's own, dots and all.
         """
+        self._look()
         path = request.url.path
         if (file := self._files.get(path)) is not None:
             return file.answer(request), None
@@ -97,6 +94,19 @@ class Built:
         nonce = secrets.token_urlsafe(16)
         text = self._index.read_text(encoding="utf-8").replace(NONCE, nonce)
         return HTMLResponse(text, headers={"Cache-Control": "no-store"}), nonce
+
+    def _look(self) -> None:
+        """Find the files anew where the page is another than before."""
+        built_at = self._index.stat().st_mtime_ns if self._index.is_file() else None
+        if built_at == self._built_at:
+            return
+        found = (path for path in self._folder.rglob("*") if path.is_file() and path != self._index)
+        addresses = {f"/{path.relative_to(self._folder).as_posix()}": path for path in found}
+        self._files = {
+            address: BuiltFile(path, _FOREVER if address.startswith(_HASHED) else _ASK)
+            for address, path in addresses.items()
+        }
+        self._built_at = built_at
 
 
 def of_project(root: Path, relative: str) -> Response:

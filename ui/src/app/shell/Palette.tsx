@@ -25,6 +25,7 @@ const SHORTEST = 2;
 const MODELS = 6;
 const HITS = 4;
 const SHOWN = 8;
+const NO_MATCH = 3;
 
 export function Palette() {
   const { t } = useTranslation();
@@ -33,10 +34,13 @@ export function Palette() {
   const found = useFound(query);
   const text = query.trim().toLowerCase();
   const matching = places
-    .filter((entry) => `${entry.label} ${entry.description ?? ''}`.toLowerCase().includes(text))
+    .filter((entry) => rank(entry, text) < NO_MATCH)
+    .toSorted((one, two) => rank(one, text) - rank(two, text))
     .slice(0, text === '' ? SHOWN : SHOWN * 2);
   const entries = [...matching, ...found];
-  const groups = [...new Set(entries.map((entry) => entry.group))];
+  const shown = new Set(entries.map((entry) => entry.group));
+  const order = [t('palette.goto'), t('palette.found'), t('palette.create'), t('palette.run')];
+  const groups = order.filter((group) => shown.has(group));
   return (
     <Spotlight.Root query={query} onQueryChange={setQuery} scrollable maxHeight={440} shortcut={['mod + K']} tagsToIgnore={[]}>
       <Spotlight.Search
@@ -65,6 +69,14 @@ export function Palette() {
       </Spotlight.ActionsList>
     </Spotlight.Root>
   );
+}
+
+/** Those that are called so come first, then those whose name has it inside, then those that are described so. */
+function rank(entry: Entry, text: string): number {
+  const label = entry.label.toLowerCase();
+  if (label.startsWith(text)) return 0;
+  if (label.includes(text)) return 1;
+  return entry.description?.toLowerCase().includes(text) === true ? 2 : NO_MATCH;
 }
 
 function usePlaces(): Entry[] {
