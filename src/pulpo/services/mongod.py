@@ -17,15 +17,16 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import psutil
-from pymongo import MongoClient
-from pymongo.errors import OperationFailure, PyMongoError
 
 from pulpo.errors import PulpoError
 from pulpo.services.processes import end
+
+if TYPE_CHECKING:
+    from pymongo import MongoClient
 
 SET = "pulpo"
 """The replica set's name."""
@@ -107,6 +108,8 @@ def initiate(ports: tuple[int, ...], *, replica_set: str = SET, patience: float 
     Raises:
         PulpoError: PULPO702, it was not ready within `patience` seconds.
     """
+    from pymongo.errors import OperationFailure, PyMongoError  # noqa: PLC0415 - the driver is an extra
+
     members = [{"_id": number, "host": f"127.0.0.1:{port}"} for number, port in enumerate(ports)]
     config = {"_id": replica_set, "members": members, "settings": {"electionTimeoutMillis": 2000}}
     deadline = time.monotonic() + patience
@@ -137,6 +140,8 @@ def create_user(port: int, name: str, password: str, *, patience: float = PATIEN
     Raises:
         PulpoError: PULPO702, there is one already, which is another or has another password.
     """
+    from pymongo.errors import OperationFailure  # noqa: PLC0415 - the driver is an extra
+
     with _direct(port, patience) as client:
         try:
             client.admin.command("createUser", name, pwd=password, roles=["root"])
@@ -153,6 +158,8 @@ _UNAUTHORIZED = 13
 
 
 def _direct(port: int, patience: float, **credentials: Any) -> MongoClient[dict[str, Any]]:
+    from pymongo import MongoClient  # noqa: PLC0415 - the driver is an extra
+
     wait = int(patience * 1000)
     return MongoClient("127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=wait, **credentials)
 
