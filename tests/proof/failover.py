@@ -215,7 +215,7 @@ class Asking(Beside):
     def once(self) -> None:
         """What is down."""
         response = self._http.get("/readyz")
-        down = response.json()["down"]
+        down = response.json().get("down", [response.text])
         self.said[",".join(down) or "ready"] += 1
         if (response.status_code == httpx.codes.OK) != (not down):
             self.notes.problems.append(f"/readyz: {response.status_code} {response.text}")
@@ -452,7 +452,7 @@ def prove(rounds: list[str], seed: int, folder: Path) -> dict[str, Any]:
     """Play rounds on a shop of their own in an empty folder; the figures, `problems` among them."""
     with Members(folder) as members, Arena(folder, database=members.url("shop"), PULPO_ENGINE_LEASE=LEASE) as arena:
         gateway = Gateway(arena.start_gateway())
-        with Shop(arena, folder) as shop:
+        with Shop(arena, folder, database_dies=True) as shop:
             shop.open("workers")
             audit = Audit(load_application(arena.root))
             proof = Proof(shop, members, gateway, audit, seed)

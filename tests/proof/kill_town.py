@@ -21,6 +21,8 @@ Mode = Literal["api", "workers"]
 TRACED = Path(__file__).with_name("traced")
 PATIENCE = 60.0
 WORKERS = 2
+NOT_REACHABLE = 4
+"""How a process ends that is started while its database is away."""
 
 
 class Shop:
@@ -28,13 +30,17 @@ class Shop:
 
     Every process can die at any time, by its own hand (a crash point) or by `kill`; `look_after` counts the dead and
     starts them again.
+
+    Args:
+        database_dies: The database is killed too: a process that could not begin without it is started again.
     """
 
-    def __init__(self, arena: Arena, folder: Path) -> None:
+    def __init__(self, arena: Arena, folder: Path, *, database_dies: bool = False) -> None:
         self.arena = arena
         self.folder = folder
         self.bodies = folder / "bodies.jsonl"
         self.mode: Mode = "api"
+        self._database_dies = database_dies
         self.kills = 0
         self._port = _free_port()
         self._crash = ""
@@ -81,6 +87,9 @@ class Shop:
         """
         for name, process in list(self._processes.items()):
             if process.poll() is None:
+                continue
+            if self._database_dies and process.returncode == NOT_REACHABLE and "PULPO507" in self._said(name)[-200:]:
+                self._end(name)
                 continue
             assert process.returncode == -signal.SIGKILL, f"{name} ended with {process.returncode}: {self._said(name)}"
             self._end(name)

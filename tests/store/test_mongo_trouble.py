@@ -17,8 +17,9 @@ from pymongo import MongoClient
 from pulpo.errors import PulpoError
 from pulpo.model.conditions import Compare
 from pulpo.services import mongod
+from pulpo.store import mongo_calls
 from pulpo.store.mongo import MongoStore
-from pulpo.store.port import Batch, Update
+from pulpo.store.port import Aggregate, Batch, GroupBy, Query, Update
 from pulpo.testing.conformance.data import COLLECTIONS, THINGS, keep, read, replaced, thing
 
 Fail = Callable[..., Any]
@@ -333,3 +334,30 @@ async def test_events_are_read_across_a_failover(faulty: str, fail: Fail, opened
         async for event in store.follow(start):
             assert event.data["number"] == 1
             break
+
+
+async def test_who_stops_waiting_does_not_disturb_the_driver(faulty: str, fail: Fail, opened: Opened) -> None:
+    """A read whose caller is cancelled goes to its end: the driver would break other calls while it has no primary."""
+    store = await opened(faulty)
+    await keep(store, thing("a"))
+    reads: list[Callable[[], Any]] = [
+        lambda: store.query(Query(THINGS, limit=1)),
+        lambda: store.count(THINGS),
+        lambda: store.get_many(THINGS, ("a", "b")),
+        lambda: store.aggregate(Aggregate(THINGS, by=(GroupBy("name"),))),
+        lambda: store.events(None),
+        store.last_event,
+    ]
+    for command in ("find", "aggregate"):
+        fail(command, "alwaysOn", blockConnection=True, blockTimeMS=500)
+        for each in reads:
+            left = mongo_calls.left()
+            try:
+                async with asyncio.timeout(0.1):
+                    await each()
+            except TimeoutError:
+                assert mongo_calls.left() == left + 1
+        fail(command, "off")
+    async with asyncio.timeout(10):
+        while mongo_calls.left():
+            await read(store, "a")

@@ -13,6 +13,7 @@ from pymongo.errors import PyMongoError, ServerSelectionTimeoutError
 from pulpo.errors import PulpoError
 from pulpo.model.conditions import Condition
 from pulpo.store.mongo_aggregate import aggregation
+from pulpo.store.mongo_calls import undisturbed
 from pulpo.store.mongo_client import Address, check_server, database_of
 from pulpo.store.mongo_errors import problem, translated
 from pulpo.store.mongo_events import EventLog
@@ -117,6 +118,7 @@ class MongoStore:
         found = await self._reader(collection).get(id)
         return Record(id, *found) if found is not None else None
 
+    @undisturbed
     async def get_many(self, collection: str, ids: tuple[str, ...]) -> tuple[Record, ...]:
         """The documents with these ids that exist, in no particular order."""
         reader = self._reader(collection)
@@ -139,6 +141,7 @@ class MongoStore:
         found, cursor = await self._page(query, JUST_TEXT)
         return JsonPage(f"[{','.join([one[TEXT] for one in found])}]".encode(), cursor)
 
+    @undisturbed
     async def _page(self, query: Query, fields: Mapping[str, int]) -> tuple[list[dict[str, Any]], str | None]:
         """The page's documents and the next cursor, from one more document than the page has."""
         wanted = find(self._tables[query.collection], query)
@@ -164,12 +167,14 @@ class MongoStore:
         del found[query.limit :]
         return found, wanted.cursor(found[-1][TEXT])
 
+    @undisturbed
     async def count(self, collection: str, where: Condition | None = None) -> int:
         """How many documents there are where the condition holds."""
         wanted = filtered(self._tables[collection], where) if where is not None else {}
         with translated():
             return await self._collection(collection).count_documents(wanted)
 
+    @undisturbed
     async def aggregate(self, wanted: Aggregate) -> tuple[Group, ...]:
         """The first groups, in the order of their keys."""
         asked = aggregation(self._tables[wanted.collection], wanted)

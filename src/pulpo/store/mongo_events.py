@@ -24,6 +24,7 @@ from bson import Timestamp
 from pymongo.errors import ConnectionFailure, PyMongoError
 
 from pulpo.errors import PulpoError
+from pulpo.store.mongo_calls import undisturbed
 from pulpo.store.mongo_errors import is_expired, translated
 from pulpo.store.port import Event, Unreachable
 
@@ -129,6 +130,7 @@ class EventLog:
 
     # Reading
 
+    @undisturbed
     async def after(self, cursor: str | None, limit: int) -> tuple[Event, ...]:
         """Events after a cursor. Raises PulpoError PULPO509 for an expired cursor, PULPO603 for what is none."""
         place = None if cursor is None else _parsed(cursor)
@@ -171,6 +173,7 @@ class EventLog:
                     return events
                 high = middle
 
+    @undisturbed
     async def last(self) -> str:
         """A cursor after everything that is committed."""
         with translated():
@@ -228,11 +231,7 @@ class EventLog:
         finally:
             if woken is not None:
                 self._waiting.discard(woken)
-            self._followers -= 1
-            if not self._followers and self._tail is not None:
-                tail, self._tail = self._tail, None
-                tail.cancel()
-                await asyncio.wait([tail])
+            self._followers -= 1  # without any the tail ends by itself: cancelled, it might disturb the driver
 
     def _buffered(self, place: Place | None) -> tuple[Event, ...] | None:
         """What the buffer has after a place, or None where it does not begin early enough."""
@@ -252,7 +251,7 @@ class EventLog:
         self._buffer.clear()
         self._floor = None
         start = 0
-        while True:
+        while self._followers:
             try:
                 if self._floor is None:
                     start = (await self._bounds())[1]
@@ -263,8 +262,9 @@ class EventLog:
                         self._floor = (start, -1)
                         self._wake()
                     try:
-                        async for change in stream:
-                            self._append(counter.events(change))
+                        while self._followers and stream.alive:
+                            if (change := await stream.try_next()) is not None:
+                                self._append(counter.events(change))
                     finally:
                         token = stream.resume_token
             except PyMongoError as error:
@@ -274,6 +274,7 @@ class EventLog:
                     self._floor = None
                     self._wake()
             await asyncio.sleep(0.1)
+        self._tail = None
 
     def _append(self, events: list[tuple[Place, Event]]) -> None:
         newest = self._buffer[-1][0] if self._buffer else self._floor

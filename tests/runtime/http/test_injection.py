@@ -86,3 +86,38 @@ async def test_texts_are_found_as_they_are(client: httpx.AsyncClient, order: Any
     assert (found.status_code, found.json()) == (200, [])
     found = await client.get("/products", params={"name[contains]": ".*"})
     assert (found.status_code, found.json()) == (200, [])
+
+
+@pytest.mark.parametrize(
+    "value", [{"$gt": ""}, {"$ne": None}, {"$where": "true"}, [{"$gt": ""}], "$where", "nul\0", ".*"]
+)
+async def test_operations_and_flows_take_no_operators(client: httpx.AsyncClient, order: Any, value: Any) -> None:
+    """As an input, one by one and in bulk, or as a key in it: refused, and no order is paid."""
+    created = (await client.post("/orders", json=order)).json()
+    for path in ("/operations/shop/payments/pay", "/flows/settle/runs"):
+        for body in ({"order_id": value}, {"order_id.$gt": value}, {"$where": value}):
+            answer = await client.post(path, json=body)
+            assert 400 <= answer.status_code < 500, f"{path} {body}: {answer.text}"
+    bulk = await client.post("/operations/shop/payments/pay/bulk", json=[{"order_id": value}])
+    assert 400 <= bulk.status_code < 500 or bulk.json()[0]["status"] >= 400, bulk.text
+    assert (await client.get(f"/orders/{created['id']}")).json() == created
+
+
+@pytest.mark.parametrize("value", ['{"$gt":""}', "$where", "run_1\0", "[$ne]", ".*"])
+async def test_runs_and_events_take_no_operators(client: httpx.AsyncClient, order: Any, value: str) -> None:
+    """As an id, a filter, a cursor: nothing is found by it, and what is no cursor is refused."""
+    created = (await client.post("/orders", json=order)).json()
+    assert (await client.post("/operations/shop/payments/pay", json={"order_id": created["id"]})).is_success
+    runs = (await client.get("/runs")).json()
+    assert runs
+    for path in ("", "/cancel", "/retry", "/wake"):
+        address = f"/runs/{quote(value, safe='')}{path}"
+        answer = await (client.post(address, json={}) if path else client.get(address))
+        assert answer.status_code in (400, 404, 422), f"{address}: {answer.text}"
+    for name in ("id", "live", "name"):
+        answer = await client.get("/runs", params={name: value})
+        assert answer.status_code == 400 or answer.json() == [], answer.text
+    for path in ("/runs", "/events"):
+        assert (await client.get(path, params={"cursor": value})).status_code == 400
+    assert (await client.get("/events", headers={"Last-Event-ID": quote(value)})).status_code == 400
+    assert (await client.get("/runs")).json() == runs
