@@ -42,8 +42,10 @@ take longest to make up, and the rest, together, since what one gives (ids) is w
 METHODS = ("get", "post", "put", "patch", "delete")
 MORE = 3
 """How often those addresses are asked again that were not asked often enough."""
-FINITE = 2
+FINITE = 1
 """An address that takes nothing has few different requests: how many there must be at least."""
+LONGEST = 1000
+"""Characters of a line of Schemathesis's report that are printed: a request can be long."""
 CONFIG = """
 hooks = "tests.proof.contract_hooks"
 continue-on-failure = true
@@ -162,7 +164,8 @@ def _ask(arena: Arena, url: str, result: Result, options: list[str], seed: int) 
     with log.open("w", encoding="utf-8") as out:
         done = subprocess.run(command, cwd=folder, env=environ, stdout=out, stderr=out, check=False)
     if done.returncode:
-        result.failures.append(log.read_text(encoding="utf-8")[-60_000:])
+        lines = log.read_text(encoding="utf-8").splitlines()
+        result.failures.append("\n".join(line[:LONGEST] for line in lines if line))
     if not counts.exists():
         result.failures.append("Schemathesis was ended")
         return
