@@ -87,10 +87,11 @@ class Running:
     ui: str
     gateway: str
     up: Ran
+    settings: dict[str, str]
 
     def run(self, command: str, *, code: int | None = 0) -> Ran:
         """A command line, typed in the project's folder."""
-        return self.machine.run(command, self.root, code=code)
+        return self.machine.run(command, self.root, code=code, settings=self.settings)
 
     def operation(self, name: str, order: str, *, code: int | None = 0) -> Ran:
         """An operation on an order by its command, as the README types it, with `--json`."""
@@ -438,7 +439,9 @@ async def main():
 asyncio.run(main())
 """
     (running.root / ".pulpo" / "holds.py").write_text(script)
-    ran = running.machine.run("python .pulpo/holds.py", running.root, settings={"PYTHONPATH": str(running.root)})
+    ran = running.machine.run(
+        "python .pulpo/holds.py", running.root, settings={**running.settings, "PYTHONPATH": str(running.root)}
+    )
     assert json.loads(ran.out.splitlines()[-1]) == []
 
 
@@ -493,14 +496,16 @@ def test_the_commands_of_its_own_readme_work(running: Running) -> None:
 
 
 def test_7_the_page_shows_what_happens(running: Running, sold: Sold, flowed: Any) -> None:
-    """The page on :3000 lists models, operations and the latest runs, each with a page; the API is there under /api."""
-    page = httpx.get(running.ui, timeout=20)
-    assert page.headers["content-type"].startswith("text/html")
-    for word in ("Order", "Customer", "order_to_cash", "orders.tracking.update_customer", flowed["id"]):
-        assert word in page.text, word
-    shown = httpx.get(f"{running.ui}/runs/{flowed['id']}", timeout=20)
-    assert shown.status_code == 200
-    assert "orders.fulfillment.ship_items" in shown.text
+    """The UI is on :3000 at every address of its own, and has from the API beside it, under /api, what it draws."""
+    for path in ("", f"/runs/{flowed['id']}", "/operations/orders.tracking.update_customer"):
+        page = httpx.get(running.ui + path, timeout=20)
+        assert page.status_code == 200, path
+        assert page.headers["content-type"].startswith("text/html")
+    drawn = httpx.get(f"{running.ui}/api/meta", timeout=20).json()
+    assert {"Order", "Customer"} <= {model["name"] for model in drawn["models"]}
+    assert "order_to_cash" in {flow["name"] for flow in drawn["flows"]}
+    shown = httpx.get(f"{running.ui}/api/runs/{flowed['id']}", timeout=20).json()
+    assert "orders.fulfillment.ship_items" in {step["operation"] for step in shown["steps"]}
     assert httpx.get(f"{running.ui}/api/orders/{sold.id}", timeout=20).json()["order_number"] == NUMBER
 
 
@@ -532,12 +537,13 @@ def _up(machine: Machine, root: Path, *, literal: bool) -> Running:
         usual = literal and attempt == 0
         api, ui, gateway = (8000, 3000, 8700) if usual else (free_port(), free_port(), free_port())
         ports = {"PULPO_API_PORT": api, "PULPO_UI_PORT": ui, "PULPO_SERVICES_GATEWAY_PORT": gateway}
-        settings = {} if usual else {name: str(port) for name, port in ports.items()}
-        ran = machine.run("pulpo up", root, code=None, settings=settings | machine.settings())
+        database = machine.settings()
+        settings = database if usual else {**database, **{name: str(port) for name, port in ports.items()}}
+        ran = machine.run("pulpo up", root, code=None, settings=settings)
         if "PULPO701" not in ran.err:
             assert ran.code == 0, str(ran)
             at = "http://localhost"
-            return Running(machine, root, f"{at}:{api}", f"{at}:{ui}", f"http://127.0.0.1:{gateway}", ran)
+            return Running(machine, root, f"{at}:{api}", f"{at}:{ui}", f"http://127.0.0.1:{gateway}", ran, database)
     pytest.fail(f"no free ports after several attempts: {ran}")
 
 

@@ -72,6 +72,8 @@ def test_up_keeps_a_server_with_a_user_and_its_data(project):
     logs = (project.root / ".pulpo" / "logs").iterdir()
     assert not any(secret in log.read_text(errors="replace") for log in logs)
     assert "replica set pulpo" in project.run("doctor")
+    assert json.loads(project.run("db", "status", "--json"))["collections"]
+    project.run("db", "backup", str(project.root / "shop.backup"))
     project.run("down")
     assert processes.of_project(project.root) == []
     project.run("up")

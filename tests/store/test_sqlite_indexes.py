@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -41,8 +42,9 @@ NEWEST = (("at", True),)
 
 
 def _index(where: Condition | None, sort: tuple[tuple[str, bool], ...] = NEWEST) -> str:
-    found = statements(TABLE, Query("orders", where, sort)).source.partition(" INDEXED BY ")[2]
-    return found.strip('"').removeprefix("orders/")
+    (segment,) = statements(TABLE, Query("orders", where, sort)).segments
+    found = re.search(r' INDEXED BY ("[^"]+")', segment.rows)
+    return "" if found is None else found[1].strip('"').removeprefix("orders/")
 
 
 @pytest.mark.parametrize(

@@ -76,10 +76,11 @@ async def aggregate(
 def _by(asked: Asked, fields: Fields) -> tuple[GroupBy, ...]:
     found: dict[str, GroupBy] = {}
     text = asked.controls.get("group")
-    for path in text.split(",") if text is not None else ():
+    paths = text.split(",") if text is not None else []
+    for path in paths:
         fields.named(path, grouped(fields), "there are no groups by that")
         found[path] = GroupBy(path)
-    if len(found) > KEYS:
+    if len(paths) > KEYS:
         raise PulpoError("PULPO603", f'"group" takes at most {KEYS} fields')
     if "bucket" in asked.controls:
         path, _, unit = asked.controls["bucket"].partition(":")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
+from pulpo.errors import PulpoError
 from pulpo.services import mongod, ports
 from pulpo.services.plan import MONGOD, ServicePlan
 from pulpo.settings import Settings
@@ -17,9 +19,13 @@ def own_server_plan(root: Path, settings: Settings) -> ServicePlan | None:
     """The server to start, where `database.url` names one on this machine without a user and nobody else's is there.
 
     Raises:
-        PulpoError: PULPO702, there is no `mongod` to start.
+        PulpoError: PULPO105, the driver is not installed; PULPO702, there is no `mongod` to start.
     """
     where = own_server.place(settings.database.url.get_secret_value())
+    if where is not None and importlib.util.find_spec("pymongo") is None:
+        raise PulpoError(
+            "PULPO105", "the driver for MongoDB is not installed", hint="pip install 'pulpo-core[mongodb]'"
+        )
     if where is None or (own_server.user(root) is None and ports.is_taken("127.0.0.1", where.port)):
         return None
     command = mongod.command(mongod.program(), Path(_DATA), where.port, keyfile=Path(_KEYFILE))

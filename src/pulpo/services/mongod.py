@@ -108,7 +108,7 @@ def initiate(ports: tuple[int, ...], *, replica_set: str = SET, patience: float 
     Raises:
         PulpoError: PULPO702, it was not ready within `patience` seconds.
     """
-    from pymongo.errors import OperationFailure, PyMongoError  # noqa: PLC0415 - `pulpo up` loads this without the extra
+    from pymongo.errors import OperationFailure, PyMongoError  # noqa: PLC0415 - the driver is an extra
 
     members = [{"_id": number, "host": f"127.0.0.1:{port}"} for number, port in enumerate(ports)]
     config = {"_id": replica_set, "members": members, "settings": {"electionTimeoutMillis": 2000}}
@@ -140,7 +140,7 @@ def create_user(port: int, name: str, password: str, *, patience: float = PATIEN
     Raises:
         PulpoError: PULPO702, there is one already, which is another or has another password.
     """
-    from pymongo.errors import OperationFailure  # noqa: PLC0415 - as above
+    from pymongo.errors import OperationFailure  # noqa: PLC0415 - the driver is an extra
 
     with _direct(port, patience) as client:
         try:
@@ -158,7 +158,7 @@ _UNAUTHORIZED = 13
 
 
 def _direct(port: int, patience: float, **credentials: Any) -> MongoClient[dict[str, Any]]:
-    from pymongo import MongoClient  # noqa: PLC0415 - as above
+    from pymongo import MongoClient  # noqa: PLC0415 - the driver is an extra
 
     wait = int(patience * 1000)
     return MongoClient("127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=wait, **credentials)

@@ -23,7 +23,19 @@ from pulpo.store.mongo_reader import Reader
 from pulpo.store.mongo_schema import bring_up_to_date, make_ours
 from pulpo.store.mongo_table import TEXT, Table, table_of
 from pulpo.store.mongo_writer import PATIENCE, Writer
-from pulpo.store.port import Aggregate, Batch, Collection, Event, Group, JsonPage, Page, Query, Record, Unreachable
+from pulpo.store.port import (
+    Aggregate,
+    Batch,
+    Collection,
+    Commits,
+    Event,
+    Group,
+    JsonPage,
+    Page,
+    Query,
+    Record,
+    Unreachable,
+)
 
 if TYPE_CHECKING:
     from pymongo.asynchronous.collection import AsyncCollection
@@ -65,6 +77,11 @@ class MongoStore:
         self._log = EventLog(database, keep=self.address.keep_events)
         self._writer = Writer(database, tables, self._log, app=self.address.app, patience=self._patience)
         self._client = client
+
+    @property
+    def commits(self) -> Commits:
+        """What this process has committed."""
+        return self._writer.commits
 
     async def _prepare(self, client: AsyncMongoClient[dict[str, Any]], tables: Mapping[str, Table]) -> None:
         """Bring the database up to date; again where its primary is lost meanwhile, since each part can be repeated."""

@@ -106,7 +106,7 @@ def _read_cursor(cursor: str, mark: str, keys: tuple[Key, ...]) -> tuple[Any, ..
         if found != mark:
             raise ValueError  # noqa: TRY301 - the one answer to a cursor that does not fit
         return tuple(key.read(value) for key, value in zip(keys, held, strict=True))
-    except (ValueError, TypeError, OverflowError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         raise PulpoError(
             "PULPO603",
             "the cursor does not belong to this query",

@@ -37,7 +37,7 @@ from pulpo.store.mongo_group import ApartError, AssumedError, Entry, Groups, Tak
 from pulpo.store.mongo_plan import prepare
 from pulpo.store.mongo_session import LOOK, Transactions, UnknownOutcomeError
 from pulpo.store.mongo_table import Table
-from pulpo.store.port import Batch, Unreachable
+from pulpo.store.port import Batch, Commits, Unreachable
 
 if TYPE_CHECKING:
     from pymongo.asynchronous.database import AsyncDatabase
@@ -76,6 +76,7 @@ class Writer:
         self._queue: deque[Entry] = deque()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        self.commits = Commits()
         self._usual = 0.003  # seconds that a transaction takes
         self._transactions = Transactions(database, app=app, patience=patience)
         self._groups = Groups(database, tables, log, self._transactions)
@@ -168,7 +169,9 @@ class Writer:
                     raise
                 await self._wait(group, error, tries, time.monotonic() - begun)
             else:
-                self._usual += (time.monotonic() - started - self._usual) / 8
+                took = time.monotonic() - started
+                self._usual += (took - self._usual) / 8
+                self.commits.add(len(group), took)
                 break
         for entry in group:
             _settle(entry, entry.error)

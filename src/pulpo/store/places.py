@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pulpo.store.connect import connect
+from pulpo.store.own_server import with_user
 from pulpo.store.sqlite import SqliteStore
 from pulpo.store.sqlite_upkeep import SqliteLoader, SqliteSnapshot
 from pulpo.store.upkeep import Loader, Snapshot
@@ -17,7 +18,7 @@ def snapshot(url: str, root: Path) -> Snapshot:
         return SqliteSnapshot(file)
     from pulpo.store.mongo_upkeep import MongoSnapshot  # noqa: PLC0415 - the driver is an extra
 
-    return MongoSnapshot(url)
+    return MongoSnapshot(with_user(url, root))
 
 
 def loader(url: str, root: Path) -> Loader:
@@ -27,7 +28,7 @@ def loader(url: str, root: Path) -> Loader:
         return SqliteLoader(file)
     from pulpo.store.mongo_upkeep import MongoLoader  # noqa: PLC0415 - the driver is an extra
 
-    return MongoLoader(url)
+    return MongoLoader(with_user(url, root))
 
 
 def sqlite_file(url: str, root: Path) -> Path | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,16 +131,24 @@ def _keys(table: Table, query: Query) -> tuple[Key, ...]:
 def _read_cursor(cursor: str, mark: str, count: int) -> tuple[Any, ...]:
     try:
         found, *values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         found, values = None, []
-    simple = all(value is None or isinstance(value, str | int | float) for value in values)
-    if found != mark or len(values) != count or not simple:
+    if found != mark or len(values) != count or not all(map(_is_stored, values)):
         raise PulpoError(
             "PULPO603",
             "the cursor does not belong to this query",
             hint="begin again without a cursor; it holds only for the same filter and sort",
         )
     return tuple(values)
+
+
+def _is_stored(value: Any) -> bool:
+    """Whether a value is one that a column can have: the mark can be read in any cursor, so values can be made up."""
+    if isinstance(value, str):
+        return value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or (isinstance(value, int) and -(2**63) <= value < 2**63)
 
 
 def _after(keys: tuple[Key, ...], values: tuple[Any, ...]) -> list[tuple[str, tuple[Any, ...]]]:

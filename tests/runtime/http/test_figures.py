@@ -80,7 +80,7 @@ async def test_sums_of_amounts_are_exact(client: httpx.AsyncClient, started: Fas
     [
         "group=colour", "group=", "sum=name", "avg=active", "bucket=created_at", "bucket=created_at:dya",
         "bucket=name:day", "count=5", "sort=name", "limit=1", "group=created_at&bucket=created_at:day",
-        "group=sku,name,active,price", "sum=price&sum=price",
+        "group=sku,name,active,price", "group=sku,sku,sku,sku", "sum=price&sum=price",
     ],
 )  # fmt: skip
 async def test_figures_that_make_no_sense_are_refused(client: httpx.AsyncClient, query: str) -> None:

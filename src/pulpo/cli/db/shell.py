@@ -66,5 +66,7 @@ def _mongosh(place: Place, *, write: bool) -> NoReturn:
             "mongosh cannot be held to reading only",
             hint="give --write; a user of the database that may only read is the way to be safe",
         )
+    from pulpo.store import own_server
+
     command = [program, "--nodb", "--quiet", "--shell", "--eval", f"db = connect(process.env.{_ADDRESS})"]
-    os.execve(program, command, {**os.environ, _ADDRESS: place.url})  # noqa: S606 - a fixed command
+    os.execve(program, command, {**os.environ, _ADDRESS: own_server.with_user(place.url, place.root)})  # noqa: S606 - a fixed command

@@ -53,6 +53,7 @@ class Watch(ServerState):
         super().__init__()
         self.api, self.admission, self.most = api, admission, most
         self.now = 0.0
+        self.served = 0
         self.turned_away: Counter[str] = Counter()
         self._next = 0.0
         self._crowd = 0
@@ -84,7 +85,7 @@ class Watch(ServerState):
             return True
         idle = [each for each in self.connections if isinstance(each, Connection) and each.idle and each is not new]
         # an eighth at once, so that a flood of connections does not sort them all for each of its own
-        for connection in sorted(idle, key=lambda each: each.since)[: max(1, self.most // 8)]:
+        for connection in sorted(idle, key=lambda each: (each.since, each.serial))[: max(1, self.most // 8)]:
             self.connections.discard(connection)
             connection.transport.close()
             self.turned_away["idle"] += 1
@@ -118,6 +119,8 @@ class Connection(GatheringProtocol):
         self._watch = server_state
         self.since = server_state.now
         """When what the connection waits for now began."""
+        self.serial = server_state.served = server_state.served + 1
+        """Tells apart who came first of those that came between two looks at the clock."""
         self._ended = False  # nothing that still comes counts
         self._dropped = 0  # bytes that came after the end, or after the answer
         self._chunk = 0  # bytes that the parser has in hand
@@ -205,7 +208,9 @@ class Connection(GatheringProtocol):
             self.scope["method"] = ""  # its head is complete
             self.cycle = _UNREAD
             given = next((value for name, value in self.headers if name == b"x-request-id"), None)
-            self._turn_away(given, keep=self.parser.should_keep_alive() and self.parser.get_http_version() == "1.1")
+            kept = self.parser.should_keep_alive() and self.parser.get_http_version() == "1.1"
+            # The refusal has a body, which who asks for a head alone would take for the next answer.
+            self._turn_away(given, keep=kept and self.parser.get_method() != b"HEAD")
             return
         if len(self.pipeline) >= MOST_PIPELINED:
             raise refusals.malformed()

@@ -25,13 +25,20 @@ def is_whole(data: bytes) -> bool:
     end = data.find(b"\r\n\r\n") + 4
     head = data[:end].lower()
     first = head.find(b" http/1.1\r\n")
-    if first < 0 or any(word in head for word in _PARTICULAR) or head[head.find(b" ") + 1 : first] in ALWAYS:
+    if (
+        first < 0
+        or head.startswith(b"head ")
+        or any(word in head for word in _PARTICULAR)
+        or head[head.find(b" ") + 1 : first] in ALWAYS
+    ):
         return False
     at = head.find(b"\r\ncontent-length: ", first)
     if at < 0:
         return len(data) == end and b"content-length" not in head
     length = head[at + 18 : head.find(b"\r", at + 18)]
-    return length.isdigit() and len(data) == end + int(length) and head.count(b"content-length") == 1
+    return (
+        length.isdigit() and len(length) < 20 and len(data) == end + int(length) and head.count(b"content-length") == 1
+    )
 
 
 class Template:
