@@ -25,7 +25,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pulpo.errors import PulpoError
 from pulpo.services import mongod
 from pulpo.store import places
 from pulpo.store.upkeep import STAYS
@@ -118,11 +117,7 @@ def _second(plan: Plan, folder: Path) -> Iterator[str]:
     if plan.second is not None:
         yield plan.second
         return
-    try:
-        server = mongod.start(folder / "mongod")
-    except PulpoError:
-        yield f"sqlite:///{folder}/second.db"
-        return
+    server = mongod.start(folder / "mongod")
     try:
         mongod.initiate((server.port,))
         yield mongod.address((server.port,), "copied")

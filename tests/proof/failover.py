@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -96,7 +97,7 @@ class Customer:
         raise AssertionError(f"{method} {path}: no answer for {PATIENCE:g} s")
 
 
-class Beside:
+class Beside(ABC):
     """A thread that does something again and again until it is told to stop."""
 
     def __init__(self, notes: Notes) -> None:
@@ -120,9 +121,9 @@ class Beside:
         except Exception as error:  # noqa: BLE001 - it is a finding like any other
             self.notes.problems.append(f"{type(self).__name__}: {type(error).__name__}: {error}")
 
+    @abstractmethod
     def once(self) -> None:
         """Do it."""
-        raise NotImplementedError
 
 
 class Writing(Beside):

@@ -85,7 +85,7 @@ def _choose(file: Path, database: Database, line: str) -> None:
             typer.echo(f"changed  {file.name}")
         return
     url = section.get("url", "sqlite:") if isinstance(section, dict) else ""
-    if not str(url).startswith(f"{database}:"):
+    if not str(url).startswith((f"{database}:", f"{database}+srv:")):
         raise PulpoError(
             "PULPO105",
             f"{file.name} names another database already; nothing was written",

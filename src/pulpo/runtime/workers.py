@@ -276,12 +276,17 @@ class Worker:
 
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+PROCESSES = Path("/proc/self/ns/pid")
+"""The namespace of process ids that this process sees."""
 
 
 def host() -> str:
-    """This machine since it was started: a process id means something only with it."""
+    """Where a process id means something: this machine since it was started, and of its containers this one.
+
+    Containers may share the machine's name and its start, and not see each other's processes.
+    """
     try:
-        return f"{platform.node()}/{BOOT_ID.read_text(encoding='ascii').strip()}"
+        return f"{platform.node()}/{BOOT_ID.read_text(encoding='ascii').strip()}/{PROCESSES.readlink()}"
     except OSError:
         return f"{platform.node()}/{uuid.getnode()}"
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import importlib.util
-import os
 import secrets
 import shutil
 import socket
@@ -94,11 +93,11 @@ def make_keyfile(path: Path) -> Path:
     """A keyfile that only this user can read; one that is there stays."""
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            os.write(descriptor, base64.b64encode(secrets.token_bytes(512)))
-        finally:
-            os.close(descriptor)
+        beside = path.with_name(f"{path.name}.new")  # one that was written in part would never be accepted
+        beside.unlink(missing_ok=True)
+        beside.touch(mode=0o600)
+        beside.write_bytes(base64.b64encode(secrets.token_bytes(512)))
+        beside.replace(path)
     return path
 
 

@@ -9,6 +9,7 @@ lives after all begins again: to it this is a conflict like any other.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ LOOK = 0.3  # seconds in the way of others until somebody looks whose transactio
 ABANDONED = 5.0  # seconds that a transaction is open before it is taken for one that nobody comes back to
 MAJORITY = WriteConcern("majority", j=True)
 SNAPSHOT = ReadConcern("snapshot")
+log = logging.getLogger("pulpo.store")
 
 
 class UnknownOutcomeError(Exception):
@@ -85,11 +87,20 @@ class Transactions:
             await session.end_session()
 
     async def end_abandoned(self) -> None:
-        """End the transactions of this user's that do nothing now and to which, it seems, nobody comes back."""
+        """End the transactions of this user's that do nothing now and to which, it seems, nobody comes back.
+
+        Where the server refuses, whoever waits goes on waiting: it ends them by itself after a minute.
+        """
         now = time.monotonic()
         if now - self._asked < LOOK:
             return
         self._asked = now
+        try:
+            await self._end_abandoned()
+        except PyMongoError as error:
+            log.warning("transactions that nobody comes back to could not be ended: %s", type(error).__name__)
+
+    async def _end_abandoned(self) -> None:
         pipeline: list[dict[str, Any]] = [
             {"$currentOp": {"allUsers": False, "idleSessions": True, "idleConnections": True}},
             {"$match": {"appName": self._app}},

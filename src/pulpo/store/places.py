@@ -38,10 +38,19 @@ def sqlite_file(url: str, root: Path) -> Path | None:
 
 
 def shown(url: str, root: Path) -> str:
-    """An address without user, password and options, the same for every way to write the same place."""
+    """An address without user, password and options, the same for every usual way to write the same place."""
     file = sqlite_file(url, root)
     if file is not None:
-        return f"sqlite:///{file.absolute()}"
+        return f"sqlite:///{file.resolve()}"
     scheme, _, rest = url.partition("://")
     hosts, _, name = rest.partition("?")[0].rpartition("@")[2].partition("/")
+    if scheme == "mongodb":  # of the other, a name server knows hosts and ports
+        hosts = ",".join(sorted(_host(each) for each in hosts.split(",")))
     return f"{scheme}://{hosts}/{name}"
+
+
+def _host(written: str) -> str:
+    name, colon, port = written.lower().rpartition(":")
+    if not colon or written.endswith("]"):  # without a port; brackets are of an IPv6 address
+        name, port = written.lower(), "27017"
+    return f"{'127.0.0.1' if name == 'localhost' else name}:{port}"
