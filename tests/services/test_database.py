@@ -95,6 +95,23 @@ def test_a_server_that_is_there_is_used(project, tmp_path_factory):
         server.stop()
 
 
+def test_a_database_that_others_fill_is_given_no_sample_data(project, tmp_path_factory):
+    """Another machine's first `up` on the same database adds nothing; on an empty one it loads the sample."""
+    seed = "from models.ticket import Ticket\nasync def seed(ctx):\n    ctx.store.insert(Ticket(title='sample'))\n"
+    (project.root / "seed.py").write_text(seed)
+    server = mongod.start(tmp_path_factory.mktemp("shared"), port=project.port)
+    try:
+        mongod.initiate((server.port,))
+        for _ in range(2):
+            project.run("up")
+            assert len(project.tickets()) == 1
+            project.run("down")
+            for marker in (project.root / ".pulpo").glob("seeded-*"):
+                marker.unlink()  # as on a machine that was never there
+    finally:
+        server.stop()
+
+
 def test_a_server_that_stands_alone_is_explained(project, tmp_path_factory):
     """`up` ends with PULPO511 and what to run; `doctor` says it too. Nothing is left running."""
     folder = tmp_path_factory.mktemp("alone")

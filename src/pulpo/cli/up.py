@@ -67,16 +67,26 @@ def _compile(root: Path, report: drive.Report) -> None:
 
 
 def _seed(root: Path, settings: Settings, report: drive.Report) -> None:
-    if sample.is_due(root, settings):
+    if not sample.is_due(root, settings):
+        return
+    if sample.database_file(root, settings) is not None or _is_empty(root):
         report("loading sample data")
         _run(root, "PULPO702", "db", "seed", "--local")
-        sample.done(root, settings)
+    sample.done(root, settings)
 
 
-def _run(root: Path, code: str, *arguments: str) -> None:
-    """A command of Pulpo's in a process of its own: the user's modules stay out of this one."""
+def _is_empty(root: Path) -> bool:
+    """Whether nothing is in a database that others may have been at work on."""
+    found = json.loads(_run(root, "PULPO702", "db", "status", "--json"))
+    counts = found["collections"] if found["exists"] else {}
+    return not any(count for name, count in counts.items() if not name.startswith("_"))
+
+
+def _run(root: Path, code: str, *arguments: str) -> str:
+    """What a command of Pulpo's prints, in a process of its own: the user's modules stay out of this one."""
     command = [sys.executable, "-m", "pulpo.cli.main", *arguments]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)  # noqa: S603 - a fixed command
     if done.returncode != 0:
         said = (done.stderr.strip() or done.stdout.strip()).replace("\n", "\n  | ")
         raise PulpoError(code, f"`pulpo {' '.join(arguments)}` ended with exit code {done.returncode}:\n  | {said}")
+    return done.stdout

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from pulpo.settings import STATE, Settings, state_folder
+from pulpo.store import places
 
 SEED = "seed.py"
 
@@ -32,4 +34,7 @@ def database_file(root: Path, settings: Settings) -> Path | None:
 
 def _marker(root: Path, settings: Settings) -> Path:
     file = database_file(root, settings)
-    return root / STATE / "seeded" if file is None else file.with_name(file.name + ".seeded")
+    if file is not None:
+        return file.with_name(file.name + ".seeded")
+    place = places.shown(settings.database.url.get_secret_value(), root)
+    return root / STATE / f"seeded-{hashlib.blake2b(place.encode(), digest_size=6).hexdigest()}"
