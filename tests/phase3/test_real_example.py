@@ -175,7 +175,8 @@ def sold(running: Running) -> Sold:
     """6. An order by curl, its three checkouts at once, and then step after step by hand."""
     before = running.get("/products/prod_456")
     created = running.curl(CREATE_ORDER)
-    assert created.status_code == 201, created.text
+    there = running.get("/orders", order_number=NUMBER)
+    assert created.status_code == 201, f"{running.root} {created.text} {there}"
     commands = [f"pulpo orders checkout {name} --input '{given}' --json" for name, given in CHECKOUT.items()]
     processes = [running.machine.start(command, running.root) for command in commands]
     checkout = [json.loads(ended(*each).out) for each in zip(processes, commands, strict=True)]

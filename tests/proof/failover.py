@@ -405,7 +405,7 @@ class Proof:
             found.append(f"{len(missed)} events never came to who followed: {sorted(missed)[:3]}")
         if found_more := self.following.completed.keys() - completed:
             found.append(f"{len(found_more)} events tell of what is not so: {sorted(found_more)[:3]}")
-        if any(kind != WORKER for kind in self.rounds) and not self.asking.said["store"]:
+        if self.rounds[BLACKOUT] and not self.asking.said["store"]:  # a new primary may be there before it is asked for
             found.append(f"/readyz never said that the store was down: {dict(self.asking.said)}")
         self.problems.extend(f"the whole: {problem}" for problem in found)
 

@@ -31,7 +31,7 @@ def test_nothing_is_lost_or_repeated_with_primaries_and_workers(tmp_path: Path) 
     assert figures["runs"] == sum(figures["states"].values()) == 12
     assert figures["by_kind"][PRIMARY]["taken_over"] == 0
     assert 0 < figures["writes_resumed_after_seconds"]["longest"] <= RESUMED
-    assert figures["readyz"]["store"] > 0
+    assert figures["readyz"]["ready"] > 0
 
 
 def test_the_full_form_has_fifty_rounds_of_all_kinds() -> None:

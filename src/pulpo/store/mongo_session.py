@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bson import Timestamp
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pymongo.asynchronous.client_session import AsyncClientSession
     from pymongo.asynchronous.database import AsyncDatabase
 
+_INTERRUPTED = {11600, 11601, 11602, 262}
+"""Codes with which a server stops to wait for its majority: the commit may stand, though no label says so."""
 LOOK = 0.3  # seconds in the way of others until somebody looks whose transaction it is
 ABANDONED = 5.0  # seconds that a transaction is open before it is taken for one that nobody comes back to
 MAJORITY = WriteConcern("majority", j=True)
@@ -66,7 +68,7 @@ class Transactions:
             try:
                 await session.commit_transaction()
             except PyMongoError as error:
-                if not error.has_error_label("UnknownTransactionCommitResult"):
+                if not _unknown(error):
                     raise
                 if time.monotonic() >= deadline:
                     raise UnknownOutcomeError from error
@@ -113,6 +115,14 @@ class Transactions:
         left = [one for one in idle if _left(one, connected)]
         if left:
             await admin.command({"killSessions": [{"id": one["lsid"]["id"]} for one in left]})
+
+
+def _unknown(error: PyMongoError) -> bool:
+    """Whether a commit that failed with this may be committed nevertheless."""
+    if error.has_error_label("UnknownTransactionCommitResult"):
+        return True
+    transient = error.has_error_label("TransientTransactionError")
+    return not transient and isinstance(error, OperationFailure) and error.code in _INTERRUPTED
 
 
 def _left(session: Mapping[str, Any], connected: Collection[int | None]) -> bool:
