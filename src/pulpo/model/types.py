@@ -34,9 +34,10 @@ class MoneyType:
         amount = core_schema.decimal_schema(
             decimal_places=self.decimals, allow_inf_nan=False, lt=Decimal(10) ** 13, gt=-(Decimal(10) ** 13)
         )
+        unit = Decimal(1).scaleb(-self.decimals)
         given = handler(source)  # what `Field(ge=0)` says of the amount is in it
         return core_schema.no_info_after_validator_function(
-            self._normal,
+            lambda value: value.quantize(unit),
             _narrowed(amount, given),
             serialization=core_schema.plain_serializer_function_ser_schema(float, when_used="json"),
         )
@@ -46,9 +47,6 @@ class MoneyType:
         bounds = {word: float(inner[name]) for name, word in BOUNDS.items() if inner.get(name) is not None}
         least = float(Decimal(1).scaleb(-self.decimals))
         return {"type": "number", "format": "money", "multipleOf": least, **bounds}
-
-    def _normal(self, value: Decimal) -> Decimal:
-        return value.quantize(Decimal(1).scaleb(-self.decimals))
 
 
 BOUNDS = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "le": "maximum"}

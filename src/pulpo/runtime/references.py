@@ -6,7 +6,6 @@ can both succeed; an application that cannot live with that guards the document 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -36,7 +35,7 @@ class Reference:
     within: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Place:
     """Where a reference's value stands in a document, so that a key can be replaced by the id it leads to."""
 
@@ -106,9 +105,7 @@ class References:
             if places:
                 values = wanted.setdefault(reference.target.name, (reference.target, set()))[1]
                 values.update(place.value for place in places)
-        # All at once: a store asks its server for what is wanted at the same time together.
-        found = await asyncio.gather(*[records_of(store, target, values) for target, values in wanted.values()])
-        records = dict(zip(wanted, found, strict=True))
+        records = await _records(store, wanted)
         errors: list[FieldError] = []
         for reference, places in asked:
             if places:
@@ -202,7 +199,22 @@ async def ids_of(store: Store, target: ModelSpec, values: set[str]) -> dict[str,
 
 async def records_of(store: Store, target: ModelSpec, values: set[str]) -> dict[str, Record]:
     """Each value that is an id or key of a document -> the document. Ids win."""
-    found = {record.id: record for record in await store.get_many(target.collection, tuple(sorted(values)))}
+    return (await _records(store, {target.name: (target, values)}))[target.name]
+
+
+async def _records(store: Store, wanted: Mapping[str, tuple[ModelSpec, set[str]]]) -> dict[str, dict[str, Record]]:
+    """As `records_of`, of several models at once."""
+    if not wanted:
+        return {}
+    read = await store.get_each({target.collection: tuple(sorted(values)) for target, values in wanted.values()})
+    return {
+        name: await _with_keys(store, target, values, {record.id: record for record in read[target.collection]})
+        for name, (target, values) in wanted.items()
+    }
+
+
+async def _with_keys(store: Store, target: ModelSpec, values: set[str], found: dict[str, Record]) -> dict[str, Record]:
+    """What was found by id, and under the rest of the values what has them as its key."""
     rest = tuple(sorted(values - found.keys()))
     if rest and target.key is not None:
         page = await store.query(Query(target.collection, Compare(target.key, "in", rest), limit=len(rest)))
@@ -246,9 +258,12 @@ def _put_ids(reference: Reference, places: Iterable[_Place], records: Mapping[st
     return missing
 
 
-def _places(document: Model, path: tuple[str, ...]) -> Iterator[_Place]:
+def _places(document: Model, path: tuple[str, ...]) -> Iterable[_Place]:
     """Where the values of a reference stand; null ones are left out."""
-    yield from _walk(document.__dict__, path, ())
+    holder, name = document.__dict__, path[0]
+    if len(path) == 1 and isinstance(value := holder.get(name), str):
+        return (_Place(holder, name, path, value),)
+    return _walk(holder, path, ())
 
 
 def _walk(holder: dict[str, Any], path: tuple[str, ...], at: tuple[str | int, ...]) -> Iterator[_Place]:

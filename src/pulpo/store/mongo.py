@@ -126,6 +126,11 @@ class MongoStore:
         found = await asyncio.gather(*[reader.get(id) for id in wanted])
         return tuple([Record(id, *one) for id, one in zip(wanted, found, strict=True) if one is not None])
 
+    async def get_each(self, wanted: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[Record, ...]]:
+        """As `get_many`, of several collections at once."""
+        found = await asyncio.gather(*[self.get_many(name, ids) for name, ids in wanted.items()])
+        return dict(zip(wanted, found, strict=True))
+
     async def get_json(self, collection: str, id: str) -> tuple[bytes, int] | None:
         """The document's text as bytes, and its version."""
         found = await self._reader(collection).get(id)

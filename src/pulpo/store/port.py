@@ -295,6 +295,9 @@ class Store(Protocol):
     async def get_many(self, collection: str, ids: tuple[str, ...]) -> tuple[Record, ...]:
         """The documents with these ids that exist, in no particular order."""
 
+    async def get_each(self, wanted: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[Record, ...]]:
+        """As `get_many`, of several collections at once."""
+
     async def get_json(self, collection: str, id: str) -> tuple[bytes, int] | None:
         """The document's text as bytes, and its version."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +18,7 @@ from pulpo.store.sqlite_events import EventFeed
 from pulpo.store.sqlite_file import PATIENCE, connect, make_ours, patiently
 from pulpo.store.sqlite_filter import where as filtered
 from pulpo.store.sqlite_indexes import holding
+from pulpo.store.sqlite_log import LogCopies
 from pulpo.store.sqlite_query import Statements, statements
 from pulpo.store.sqlite_reader import Reader
 from pulpo.store.sqlite_schema import Table, bring_up_to_date, table_of
@@ -48,7 +48,7 @@ class SqliteStore:
         self._patience = patience
         self._max_pages = max_pages
         self._tables: dict[str, Table] = {}
-        self._parts: tuple[Reader, Writer, EventFeed] | None = None
+        self._parts: tuple[Reader, Writer, EventFeed, LogCopies] | None = None
         self._statements = lru_cache(maxsize=PREPARED)(self._prepared)
 
     async def open(self, collections: tuple[Collection, ...]) -> None:
@@ -59,14 +59,15 @@ class SqliteStore:
         reader = Reader(self.path)
         feed = EventFeed(reader)
         writer = Writer(db, self._tables, keep_events=self._keep_events, told=feed.wake, patience=self._patience)
-        self._parts = reader, writer, feed
-        self._reader, self._writer, self._feed = self._parts
+        self._parts = reader, writer, feed, LogCopies(db, self.path)
+        self._reader, self._writer, self._feed = reader, writer, feed
 
     async def close(self) -> None:
         """Commit what is queued, end followers, let go of the file. Closing twice does nothing."""
         if self._parts is None:
             return
-        (reader, writer, feed), self._parts = self._parts, None
+        (reader, writer, feed, copies), self._parts = self._parts, None
+        await asyncio.to_thread(copies.close)
         await writer.close()
         feed.close()
         await reader.close()
@@ -84,9 +85,13 @@ class SqliteStore:
 
     async def get_many(self, collection: str, ids: tuple[str, ...]) -> tuple[Record, ...]:
         """The documents with these ids that exist, in no particular order."""
-        sql, wanted = self._tables[collection].get_many, json.dumps(ids)
-        rows: list[Any] = await self._reader.read(lambda db: db.execute(sql, (wanted,)).fetchall())
-        return tuple(Record(*row) for row in rows)
+        return (await self.get_each({collection: ids}))[collection]
+
+    async def get_each(self, wanted: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[Record, ...]]:
+        """As `get_many`, of several collections at once."""
+        asked = [self._tables[name].many(ids) for name, ids in wanted.items()]
+        found: list[list[Any]] = await self._reader.read(lambda db: [db.execute(*each).fetchall() for each in asked])
+        return {name: tuple([Record(*row) for row in rows]) for name, rows in zip(wanted, found, strict=True)}
 
     async def get_json(self, collection: str, id: str) -> tuple[bytes, int] | None:
         """The document's text as bytes, and its version."""

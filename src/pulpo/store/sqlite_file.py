@@ -13,6 +13,8 @@ from pulpo.errors import PulpoError
 
 APPLICATION_ID = 0x50554C50  # "PULP" in the file's header
 FORMAT = 1  # the file's user_version
+LOG_PAGES = 4_000
+"""Pages of the log after which it is copied back: hot ones less often than by SQLite's default of 1000."""
 OLDEST_SQLITE = (3, 51, 3)  # earlier ones can lose a WAL that is reset while another connection checkpoints
 PATIENCE = 30.0  # seconds that a lock held by another process is waited for
 
@@ -79,7 +81,7 @@ def connect(path: Path, *, cache_kib: int, reads_only: bool = False, patience: f
     db.pragma("synchronous", "FULL")
     db.pragma("cache_size", -cache_kib)
     db.pragma("temp_store", "MEMORY")
-    db.pragma("wal_autocheckpoint", 4000)  # pages; hot pages are copied back less often than by the default of 1000
+    db.pragma("wal_autocheckpoint", LOG_PAGES)
     db.pragma("journal_size_limit", 67_108_864)  # bytes
     if reads_only:
         db.pragma("query_only", 1)

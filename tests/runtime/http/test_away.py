@@ -36,6 +36,7 @@ async def test_reads_and_readyz_say_so(client: httpx.AsyncClient, store: Any, mo
             "get",
             "get_json",
             "get_many",
+            "get_each",
             "query",
             "query_json",
             "count",

@@ -128,20 +128,20 @@ async def test_what_an_order_refers_to_is_looked_up_once_for_each_model(
     """All references to a model together, and a document in which an entry is looked for is not read again."""
     store = started.state.application.store
     asked: list[tuple[str, ...]] = []
-    get, get_many = store.get, store.get_many
+    get, get_each = store.get, store.get_each
 
     async def one(collection: str, id: str) -> Any:
         asked.append((collection, id))
         return await get(collection, id)
 
-    async def many(collection: str, ids: tuple[str, ...]) -> Any:
-        asked.append((collection, *ids))
-        return await get_many(collection, ids)
+    async def each(wanted: dict[str, tuple[str, ...]]) -> Any:
+        asked.extend((collection, *ids) for collection, ids in wanted.items())
+        return await get_each(wanted)
 
     await client.post("/products", json={"id": "prod_1", "sku": "JAR", "name": "Jar", "price": 1})
     await client.post("/customers", json={"id": "friend", "email": "bob@example.com", "name": "Bob"})
     monkeypatch.setattr(store, "get", one)
-    monkeypatch.setattr(store, "get_many", many)
+    monkeypatch.setattr(store, "get_each", each)
     order["items"].append({"product_id": "prod_1", "quantity": 1, "unit_price": 1})
     created = await client.post("/orders", json={**order, "total": 40.98, "gift_for": "friend"})
     assert created.status_code == 201, created.text

@@ -72,7 +72,7 @@ class Dispatcher:
             response = await plain.endpoint(**plain.arguments(request, last))
         except Exception as error:  # noqa: BLE001 - raised again if no handler answers it
             response = await self._answer(request, error)
-        if type(response) is Response and response.background is None:
+        if type(response).__call__ is Response.__call__ and response.background is None:
             await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
             await send({"type": "http.response.body", "body": response.body})
         else:

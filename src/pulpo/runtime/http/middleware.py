@@ -68,6 +68,7 @@ class Edge:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
+        scope[problems.HEADERS] = headers
         given = headers.get(b"x-request-id")
         request_id = given if given is not None and _ID.fullmatch(given) else ulid().encode()
         scope[problems.REQUEST_ID] = request_id.decode()

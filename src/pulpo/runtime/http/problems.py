@@ -21,6 +21,9 @@ REQUEST_ID = "pulpo.request_id"
 REFUSED = "pulpo.refused"
 """Where it keeps why nothing more is read of the request's body."""
 
+HEADERS = "pulpo.headers"
+"""Where it keeps the request's headers by name; of one that was sent several times, the last."""
+
 _CODES = {404: "PULPO604", 405: "PULPO605", 413: "PULPO607", 415: "PULPO608"}
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -69,6 +72,13 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(PulpoError, refused)
     app.add_exception_handler(HTTPException, plain)
     app.add_exception_handler(RequestValidationError, invalid)
+
+
+def header(request: Request, name: bytes) -> str | None:
+    """The value of a header, by its name in lower case."""
+    headers = request.scope.get(HEADERS)
+    value = (dict(request.scope["headers"]) if headers is None else headers).get(name)
+    return None if value is None else str(value, "latin-1")
 
 
 def request_id(request: Request) -> str:

@@ -10,15 +10,17 @@ import asyncio
 import logging
 from collections import Counter
 from typing import Any
+from urllib.parse import unquote
 
 import httptools
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from pulpo.errors import PulpoError
 from pulpo.runtime.http import problems, refusals
-from pulpo.runtime.http.gathering import GatheringProtocol
+from pulpo.runtime.http.answering import Cycle
 from pulpo.runtime.http.limits import Admission
 from pulpo.runtime.process import give_back_memory
 from pulpo.settings import ApiSettings
@@ -104,7 +106,7 @@ class Watch(ServerState):
             log.warning("turned away before there was a request", extra={"facts": dict(fresh)})
 
 
-class Connection(GatheringProtocol):
+class Connection(HttpToolsProtocol):
     """One client's connection."""
 
     def __init__(
@@ -199,35 +201,69 @@ class Connection(GatheringProtocol):
         self._fed = self._raw = self._got = self._dropped = 0
         self.since = watch.now
         watch.admission.new_turn()
-        if self.parser.should_upgrade() and not self._should_upgrade():
-            self.scope["method"] = self.parser.get_method().decode("ascii")
+        parser, scope = self.parser, self.scope
+        method, version = parser.get_method(), parser.get_http_version()
+        scope["method"] = method.decode("ascii")
+        if parser.should_upgrade():  # to none that is spoken here
             self.cycle = self.cycle or _DONE
             return
-        idle = self.cycle is None or self.cycle.response_complete
+        before = self.cycle
+        idle = before is None or before.response_complete
         if idle and watch.full() and self.url not in refusals.ALWAYS:
-            self.scope["method"] = ""  # its head is complete
             self.cycle = _UNREAD
             given = next((value for name, value in self.headers if name == b"x-request-id"), None)
-            kept = self.parser.should_keep_alive() and self.parser.get_http_version() == "1.1"
+            kept = parser.should_keep_alive() and version == "1.1"
             # The refusal has a body, which who asks for a head alone would take for the next answer.
-            self._turn_away(given, keep=kept and self.parser.get_method() != b"HEAD")
+            self._turn_away(given, keep=kept and method != b"HEAD")
             return
         if len(self.pipeline) >= MOST_PIPELINED:
             raise refusals.malformed()
-        super().on_headers_complete()
+        if version != "1.1":
+            scope["http_version"] = version
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        scope["raw_path"], scope["query_string"] = url.path, url.query or b""
+        scope["path"] = unquote(path) if "%" in path else path
+        transport = self.transport if scope["method"] in _BODILESS else _Polite(self, self.transport)
+        self.cycle = Cycle(
+            scope,
+            transport,  # type: ignore[arg-type]  # all of a transport that a cycle uses
+            self.flow,
+            self.logger,
+            self.access_logger,
+            access_log=False,
+            default_headers=watch.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
         if idle:
             self._running = self.cycle
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
         self.headers = []  # what a chunked body has behind it is no header of the request
-        if self.scope["method"] not in _BODILESS:
-            self.cycle.transport = _Polite(self, self.transport)  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
         """Pass a part on; of what comes after the answer, no more than a body may have."""
         self._got += len(body)
-        if self.cycle.response_complete:
+        cycle = self.cycle
+        if cycle.response_complete:
             self._drop(len(body))
-        else:
-            super().on_body(body)
+            return
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
+
+    def on_message_complete(self) -> None:
+        """Tell whoever reads the body that this was all of it."""
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.more_body = False
+            cycle.message_event.set()
 
     def on_response_complete(self) -> None:
         """Start the next request if it is here already; the sweep, and no timer, ends an idle connection."""

@@ -9,6 +9,7 @@ from fastapi import Request
 
 from pulpo.errors import Nearest, PulpoError
 from pulpo.runtime.context import Caller
+from pulpo.runtime.http import problems
 from pulpo.runtime.keys import LONGEST
 
 _JSON = re.compile(r"application/(?:json|[a-z0-9!#$&^_.+-]+\+json)(?:\s*;.*)?", re.IGNORECASE)
@@ -27,7 +28,7 @@ async def json_body(request: Request, *, needed: bool = False) -> bytes:
         if needed:
             raise PulpoError("PULPO601", "there is no body", hint="send a JSON object")
         return b"{}"
-    if not _JSON.fullmatch(request.headers.get("content-type", "")):
+    if not _JSON.fullmatch(problems.header(request, b"content-type") or ""):
         raise PulpoError("PULPO608", "the body must be JSON", hint="send the header Content-Type: application/json")
     return body
 
@@ -37,7 +38,7 @@ def versions(request: Request) -> Container[int] | None:
 
     A weak or foreign tag in `If-Match` matches nothing; `If-None-Match: *` lets no document be changed that is there.
     """
-    wanted, unwanted = request.headers.get("if-match"), request.headers.get("if-none-match")
+    wanted, unwanted = problems.header(request, b"if-match"), problems.header(request, b"if-none-match")
     named: frozenset[int] | None = None
     if wanted is not None and wanted.strip() != "*":
         tags = (_TAG.fullmatch(tag.strip()) for tag in wanted.split(","))
@@ -58,7 +59,7 @@ class _Unless:
 
 def has_version(request: Request, version: int) -> bool:
     """Whether `If-None-Match` names this version, strongly or weakly, or is `*`."""
-    given = request.headers.get("if-none-match")
+    given = problems.header(request, b"if-none-match")
     if given is None:
         return False
     if given.strip() == "*":
@@ -80,7 +81,7 @@ def view(request: Request) -> tuple[str | None, str | None]:
 
 def idempotency_key(request: Request) -> str | None:
     """The client's key for this request. Raises PulpoError PULPO603 where it is none."""
-    key = request.headers.get("idempotency-key")
+    key = problems.header(request, b"idempotency-key")
     if key is not None and not 1 <= len(key) <= LONGEST:
         raise PulpoError("PULPO603", f"an Idempotency-Key has 1 to {LONGEST} characters")
     return key

@@ -47,6 +47,10 @@ class Commits:
         found = await store.get_many(THINGS, ("b", "nothing", "a"))
         assert {one.id for one in found} == {"a", "b"}
         assert record in found
+        each = await store.get_each({THINGS: ("a", "b", "nothing"), NOTES: ("a",)})
+        assert (set(each[THINGS]), each[NOTES]) == (set(found), ())
+        assert await store.get_each({}) == {}
+        assert await store.get_many(THINGS, ()) == ()
         assert await store.get(THINGS, "nothing") is None
         assert await store.get_json(THINGS, "nothing") is None
 
