@@ -360,11 +360,10 @@ class Documents:
                 raise _taken("PULPO501", "/id", f"another {self.spec.name} has this value as its {key}")
 
     async def _hook(self, name: str, document: Model, caller: Caller, *more: Model) -> Context | None:
-        hook = getattr(document, name, None)
-        if hook is None:
+        if not _has(type(document), name):
             return None
         context = self._application.context(caller)
-        await hook(*more, context)
+        await getattr(document, name)(*more, context)
         return context
 
     async def _commit(
@@ -393,12 +392,11 @@ class Documents:
 
     async def _after_commit(self, document: Model, caller: Caller) -> None:
         """Run the hook; what is committed is committed, so its failure goes to the log."""
-        hook = getattr(document, "after_commit", None)
-        if hook is None:
+        if not _has(type(document), "after_commit"):
             return
         context = self._application.context(caller)
         try:
-            await hook(context)
+            await document.after_commit(context)  # type: ignore[attr-defined]  # it has the hook
             if context.store.pending:
                 await self._store.commit(context.store.batch())
         except Exception:
@@ -419,6 +417,11 @@ class Documents:
     def _replayed(self, answer: Answer) -> Written:
         text = pydantic_core.to_json(answer.body).decode()
         return Written(answer.body["id"], answer.body["version"], text, replayed=True)
+
+
+def _has(model: type[Model], hook: str) -> bool:
+    """Whether a model has a hook. Pydantic takes ten times as long to say that it has not."""
+    return any(hook in each.__dict__ for each in model.__mro__)
 
 
 class _Again(Exception):

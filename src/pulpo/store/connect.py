@@ -55,7 +55,7 @@ def _mongo(url: str) -> Store:
 
 def _kept_events(options: str) -> int:
     given = dict(parse_qsl(options, keep_blank_values=True))
-    number = given.pop("keep_events", "200000")
+    number = given.pop("keep_events", "50000")
     if given:
         raise PulpoError("PULPO105", f"database.url has an unknown option {next(iter(given))!r}")
     if not number.isascii() or not number.isdecimal() or not int(number):

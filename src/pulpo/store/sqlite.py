@@ -33,13 +33,13 @@ class SqliteStore:
 
     Args:
         path: The file; it and its folder are made if need be.
-        keep_events: How many batches' events are kept for replay.
+        keep_events: How many rows of events are kept for replay: of 1 to 16 commits each.
         patience: Seconds that a lock held by another process is waited for.
         max_pages: Upper limit of the file's size in pages of 4 KiB, beyond which it is full; None for the disk's.
     """
 
     def __init__(
-        self, path: Path, *, keep_events: int = 200_000, patience: float = PATIENCE, max_pages: int | None = None
+        self, path: Path, *, keep_events: int = 50_000, patience: float = PATIENCE, max_pages: int | None = None
     ) -> None:
         if keep_events < 1:
             raise ValueError("keep_events is at least 1")

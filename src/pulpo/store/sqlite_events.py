@@ -22,7 +22,7 @@ _CURSOR = re.compile(r"(\d{1,18})-(\d{1,9})")
 
 
 class EventFeed:
-    """The events of a database. A cursor is the number of a batch, given inside its commit, and the place in it."""
+    """The events of a database. A cursor is the number of a row, given inside its commit, and the place in it."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -36,7 +36,7 @@ class EventFeed:
         """Events after a cursor. Raises PulpoError PULPO509 for an expired cursor, PULPO603 for what is none."""
         seq, place = _parsed(cursor) if cursor is not None else (0, -1)
         rows: list[Any] = await self._reader.read(lambda db: db.execute(_AFTER, (seq, limit + 1)).fetchall())
-        # Batches are numbered without gaps: what follows on the cursor's is either it or the next one.
+        # Rows are numbered without gaps: what follows on the cursor's is either it or the next one.
         if cursor is not None and (rows[0][0] > seq + 1 if rows else seq):
             raise PulpoError(
                 "PULPO509",

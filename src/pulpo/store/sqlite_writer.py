@@ -28,7 +28,9 @@ _Job: TypeAlias = tuple[Callable[[], object], Callable[[BaseException | None], N
 
 GROUP = 256  # batches that share a commit, so that the loop is never held for long
 
-_EVENT = "INSERT INTO _events(count,data) VALUES(?,?)"
+TOGETHER = 16  # batches whose events share a row, so that one can be read without many others
+
+_EVENTS = "INSERT INTO _events(count,data) VALUES(?,?)"
 _PRUNE = """DELETE FROM _events WHERE seq <= (SELECT max(seq) FROM _events) - ?
  AND seq < (SELECT min(seq) FROM _events) + 2048"""
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -70,7 +72,7 @@ class Writer:
     Args:
         db: A connection that nobody else uses; it is the writer's to close.
         tables: By collection.
-        keep_events: How many batches' events are kept.
+        keep_events: How many rows of events are kept; each has those of at most `TOGETHER` batches.
         told: Called in the loop after a commit that held events.
         patience: Seconds that another process' lock is waited for.
     """
@@ -174,6 +176,7 @@ class Writer:
         try:
             for entry in group:
                 self._run(entry)
+            self._tell(group)
             if self._unpruned >= self._prune_every:
                 self._unpruned = 0
                 self.db.execute(_PRUNE, (self._keep,))
@@ -206,9 +209,6 @@ class Writer:
                 versions.append(result.get if answer == ANSWERING else version)
                 if versions[-1] is None or (answer == CHANGING and not db.changes()):
                     self._refuse(entry, index)
-            if entry.events is not None:
-                execute(_EVENT, entry.events)
-                self._unpruned += 1
             if several:
                 execute("RELEASE batch")
             entry.versions = tuple(versions)
@@ -221,6 +221,14 @@ class Writer:
                 execute("ROLLBACK TO batch")
                 execute("RELEASE batch")
             entry.error = self._named(error, entry, index)
+
+    def _tell(self, group: list[_Entry]) -> None:
+        """Write the events of what held, those of several batches to a row."""
+        held = [entry.events for entry in group if entry.error is None and entry.events is not None]
+        for first in range(0, len(held), TOGETHER):
+            row = held[first : first + TOGETHER]
+            self.db.execute(_EVENTS, (sum(count for count, _ in row), f"[{','.join(text for _, text in row)}]"))
+            self._unpruned += 1
 
     def _refuse(self, entry: _Entry, index: int) -> NoReturn:
         write = entry.writes[index]

@@ -49,8 +49,8 @@ def encode(value: Json) -> str:
 
 
 def encode_events(batch: Batch) -> str | None:
-    """A batch's events as one JSON array, or None if it has none."""
-    return pydantic_core.to_json(batch.events).decode() if batch.events else None
+    """A batch's events as the entries of a JSON array, or None if it has none."""
+    return pydantic_core.to_json(batch.events)[1:-1].decode() if batch.events else None
 
 
 def statement(tables: Mapping[str, Table], write: Write) -> Statement:
