@@ -276,6 +276,21 @@ async def test_a_create_with_a_key_happens_once(client: httpx.AsyncClient, order
     assert (other.status_code, other.json()["code"]) == (422, "PULPO410")
 
 
+async def test_a_create_sent_again_needs_nothing_that_the_first_one_needed(
+    client: httpx.AsyncClient, order: JSON
+) -> None:
+    """The stored answer, where a document that the body refers to is gone since."""
+    headers = {"Idempotency-Key": "k1"}
+    first = await client.post("/orders", json=order, headers=headers)
+    assert (await client.delete(f"/orders/{first.json()['id']}")).status_code == 204
+    assert (await client.delete(f"/customers/{order['customer_id']}")).status_code == 204
+    again = await client.post("/orders", json=order, headers=headers)
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert again.headers["idempotency-replayed"] == "true"
+    fresh = await client.post("/orders", json=order, headers={"Idempotency-Key": "k2"})
+    assert (fresh.status_code, fresh.json()["code"]) == (422, "PULPO510")
+
+
 async def test_lists_filter_sort_and_count(client: httpx.AsyncClient) -> None:
     """Equality by the field's type, a filter given twice means either, newest first by default."""
     for n in range(6):

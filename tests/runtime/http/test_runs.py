@@ -52,14 +52,26 @@ async def test_an_operation_answers_with_its_output(client: httpx.AsyncClient, p
 
 
 async def test_an_operation_with_a_key_happens_once(client: httpx.AsyncClient, placed: JSON) -> None:
-    """The same answer again, marked as replayed; key and id name the same order; another body is a 422."""
+    """The same answer again, marked as replayed, though the order is gone since; another body is a 422."""
     headers = {"Idempotency-Key": "k"}
     first = await client.post(PAY, json={"order_id": placed["id"]}, headers=headers)
-    again = await client.post(PAY, json={"order_id": "ORD-20251030-001"}, headers=headers)
+    assert (await client.delete(f"/orders/{placed['id']}")).status_code == 204
+    again = await client.post(PAY, json={"order_id": placed["id"]}, headers=headers)
     assert again.json() == first.json()
     assert again.headers["idempotency-replayed"] == "true"
-    other = await client.post(PAY, json={"order_id": placed["id"], "method": "cash"}, headers=headers)
-    assert (other.status_code, other.json()["code"]) == (422, "PULPO410")
+    for body in ({"order_id": placed["id"], "method": "cash"}, {"order_id": "ORD-20251030-001"}):
+        other = await client.post(PAY, json=body, headers=headers)
+        assert (other.status_code, other.json()["code"]) == (422, "PULPO410")
+
+
+async def test_a_flow_with_a_key_starts_once(client: httpx.AsyncClient, placed: JSON) -> None:
+    """The same run again, though what its input names is gone since."""
+    headers, body = {"Idempotency-Key": "k"}, {"order_id": placed["id"]}
+    first = await client.post("/flows/settle/runs", json=body, headers=headers)
+    await finished(client, first.json())
+    assert (await client.delete(f"/orders/{placed['id']}")).status_code == 204
+    again = await client.post("/flows/settle/runs", json=body, headers=headers)
+    assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
 
 
 @pytest.mark.parametrize(
