@@ -74,6 +74,7 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "PULPO509": Code("The event cursor has expired", 410),
         "PULPO510": Code("A document refers to one that is not there", 422),
         "PULPO511": Code("The MongoDB server is no replica set", 500),
+        "PULPO512": Code("A query took too long", 503),
         "PULPO515": Code("The database holds other documents", 409),
         "PULPO516": Code("The database was filled in part", 409),
         "PULPO517": Code("A copy is not the same as its source", 500),

@@ -31,9 +31,13 @@ class ProjectSettings(Section):
 
 
 class DatabaseSettings(Section):
-    """`[database]`: `sqlite:///relative/path.db` (relative to the project's root) or `mongodb://…`."""
+    """`[database]`: `sqlite:///relative/path.db` (relative to the project's root) or `mongodb://…`.
+
+    `query_timeout`: seconds after which a query is stopped.
+    """
 
     url: SecretStr = SecretStr("sqlite:///.pulpo/data.db")
+    query_timeout: float = Field(default=10.0, gt=0)
 
 
 class EngineSettings(Section):

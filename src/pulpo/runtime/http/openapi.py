@@ -28,6 +28,7 @@ _BODY = (
     "PULPO608",
     "PULPO610",
     "PULPO507",
+    "PULPO512",
     "PULPO505",
     "PULPO612",
 )
