@@ -60,7 +60,8 @@ class ApiSettings(Section):
     """`[api]`: `body_limit` in bytes, `page_limit` in documents.
 
     `concurrency` bounds the requests that one process works on at once, `queue` those that wait for it; whoever comes
-    then is told to come back (503). Event streams do not count. `access_log`: a line for every request.
+    then is told to come back (503). Event streams do not count, nor do exports, of which `exports` go out at once.
+    `access_log`: a line for every request.
 
     `processes` is how many processes answer at one port: more reads on more cores; writes to a SQLite file do not gain.
 
@@ -76,6 +77,7 @@ class ApiSettings(Section):
     page_limit: int = 100
     concurrency: int = Field(default=200, ge=1)
     queue: int = Field(default=1000, ge=0)
+    exports: int = Field(default=8, ge=1)
     access_log: bool = True
     processes: int = Field(default=1, ge=1, le=64)
     connections: int = Field(default=4096, ge=1)

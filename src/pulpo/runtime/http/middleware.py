@@ -16,7 +16,7 @@ from pulpo.model.ids import ulid
 from pulpo.runtime import telemetry
 from pulpo.runtime.http import problems
 from pulpo.runtime.http.guard import Guard
-from pulpo.runtime.http.limits import ALWAYS, Admission
+from pulpo.runtime.http.limits import ALWAYS, STREAM, Admission
 from pulpo.runtime.http.metrics import Metrics
 from pulpo.settings import Settings
 
@@ -222,7 +222,7 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = message.setdefault("headers", [])
-            if _STREAM in headers and self.admission is not None:
+            if (_STREAM in headers or STREAM in message) and self.admission is not None:
                 self._stream = self.admission  # it stays open, and takes no place from those who want an answer
                 self._stream.streams += 1
                 self.leave()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from fastapi import HTTPException, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
 
 from pulpo.errors import PulpoError
 from pulpo.runtime import bulk
 from pulpo.runtime.application import Application
 from pulpo.runtime.bodies import beside
 from pulpo.runtime.documents import Documents, Written
+from pulpo.runtime.export import Export
 from pulpo.runtime.http import problems, requests
+from pulpo.runtime.http.limits import STREAM, Exports
 
 JSON = "application/json"
 _MEDIA = {"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson"}
@@ -46,9 +49,15 @@ class ModelRoutes:
 
     async def export(self, request: Request) -> Response:
         """Everything that the filters find, streamed; the address takes those of the list."""
-        found = await self._documents.export(request.query_params.multi_items())
-        headers = {"Content-Disposition": f'attachment; filename="{self._spec.collection}.{found.format}"'}
-        return StreamingResponse(found.chunks, headers=headers, media_type=_MEDIA[found.format])
+        exports: Exports = request.app.state.exports
+        exports.enter()
+        try:
+            found = await self._documents.export(request.query_params.multi_items())
+        except BaseException:
+            exports.leave()
+            raise
+        name = f"{self._spec.collection}.{found.format}"
+        return _Exported(exports, found, {"Content-Disposition": f'attachment; filename="{name}"'})
 
     async def bulk(self, request: Request) -> Response:
         """Results of many creates, patches and deletes, each done by itself."""
@@ -142,6 +151,27 @@ class OperationRoutes:
         body, key = await requests.json_body(request, needed=True), requests.idempotency_key(request)
         caller, id = requests.caller(request), problems.request_id(request)
         return Response(await bulk.call(self._application, operation, body, caller, key, id), media_type=JSON)
+
+
+class _Exported(StreamingResponse):
+    """An export on its way: it counts as one until its reader has it all, or has gone."""
+
+    def __init__(self, exports: Exports, found: Export, headers: dict[str, str]) -> None:
+        super().__init__(found.chunks, headers=headers, media_type=_MEDIA[found.format])
+        self._exports = exports
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+
+        async def streamed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message[STREAM] = True
+            await send(message)
+
+        try:
+            await super().__call__(scope, receive, streamed)
+        finally:
+            self._exports.leave()
 
 
 def _document(written: Written, status: int = 200) -> Response:
