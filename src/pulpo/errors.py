@@ -97,6 +97,7 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "PULPO614": Code("The headers are too large", 431),
         "PULPO615": Code("The address is too long", 414),
         "PULPO616": Code("The client was too slow", 408),
+        "PULPO617": Code("A precondition is required", 428),
         # 7xx services
         "PULPO701": Code("A port is taken", 503),
         "PULPO702": Code("A service did not become healthy", 503),

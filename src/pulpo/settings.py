@@ -63,6 +63,8 @@ class ApiSettings(Section):
     then is told to come back (503). Event streams do not count, nor do exports, of which `exports` go out at once.
     `access_log`: a line for every request.
 
+    `require_if_match`: PUT, PATCH and DELETE of a document without `If-Match` are refused (428).
+
     `processes` is how many processes answer at one port: more reads on more cores; writes to a SQLite file do not gain.
 
     `connections` bounds the open connections, `header_limit` the bytes of an address and its headers. Times in seconds:
@@ -79,6 +81,7 @@ class ApiSettings(Section):
     queue: int = Field(default=1000, ge=0)
     exports: int = Field(default=8, ge=1)
     access_log: bool = True
+    require_if_match: bool = False
     processes: int = Field(default=1, ge=1, le=64)
     connections: int = Field(default=4096, ge=1)
     header_limit: int = Field(default=32_768, ge=1024)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from typing import Any
 
 import httpx
 import pytest
 
 from pulpo.store.port import Batch, Insert
+
+from .conftest import forget_modules
 
 JSON = dict[str, Any]
 
@@ -384,3 +387,32 @@ async def test_writes_tell_of_themselves_with_ids_and_no_bodies(client: httpx.As
         {"type": "document.changed", "model": "Product", "id": "p1", "version": 2},
         {"type": "document.deleted", "model": "Product", "id": "p1"},
     ]
+
+
+async def test_a_project_may_ask_for_preconditions(
+    order: JSON, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `require_if_match`, changes without If-Match are a 428 and do nothing; `*` means any version."""
+    await client.post("/orders", json=order)
+    monkeypatch.setenv("PULPO_API_REQUIRE_IF_MATCH", "true")
+    forget_modules()
+    strict = importlib.import_module("generated.api.app").app
+    address = "/orders/ORD-20251030-001"
+    async with (
+        strict.router.lifespan_context(strict),
+        httpx.AsyncClient(transport=httpx.ASGITransport(strict), base_url="http://localhost:8000") as asking,
+    ):
+        for method in ("PUT", "PATCH", "DELETE"):
+            for headers in ({}, {"If-None-Match": '"7"'}):
+                answer = await asking.request(method, address, json=order, headers=headers)
+                assert (answer.status_code, answer.json()["code"]) == (428, "PULPO617"), method
+        assert (await asking.get(address)).headers["etag"] == '"1"'
+        assert (await asking.patch(address, json={"note": "x"}, headers={"If-Match": '"7"'})).status_code == 412
+        assert (await asking.patch(address, json={"note": "x"}, headers={"If-Match": '"1"'})).status_code == 200
+        assert (await asking.delete(address, headers={"If-Match": "*"})).status_code == 204
+        described = (await asking.get("/openapi.json")).json()
+    assert "428" in described["paths"]["/orders/{id}"]["delete"]["responses"]
+    assert described["components"]["parameters"]["If-Match"]["required"] is True
+    usual = (await client.get("/openapi.json")).json()
+    assert "428" not in usual["paths"]["/orders/{id}"]["delete"]["responses"]
+    assert "required" not in usual["components"]["parameters"]["If-Match"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -88,7 +89,7 @@ class Parts:
     def _problem(self, status: int, codes: list[str], own: list[str] | None) -> Json:
         if own is not None:
             return _described(status, codes, own)
-        name = "_".join((f"Problem{status}", *(code.removeprefix("PULPO") for code in codes)))
+        name = "_".join((f"P{status}", *(code.removeprefix("PULPO") for code in codes)))
         self._problems.setdefault(name, _described(status, codes, None))
         return {"$ref": f"#/components/responses/{name}"}
 
@@ -113,6 +114,27 @@ class Parts:
         target = schema.get("$ref")
         found: Mapping[str, Json] = self._schemas[target.rpartition("/")[2]] if target else schema
         return found
+
+
+def share_answers(paths: Mapping[str, Json]) -> dict[str, Json]:
+    """Put references where an answer stands several times; the answers, named after the first to give each."""
+    places: dict[str, list[tuple[dict[str, Json], str, str]]] = {}
+    for item in paths.values():
+        for operation in item.values():
+            if isinstance(operation, dict):
+                answers = operation["responses"]
+                for status, answer in answers.items():
+                    if "$ref" not in answer:
+                        name = f"{operation['operationId']}.{status}"
+                        places.setdefault(json.dumps(answer), []).append((answers, status, name))
+    shared: dict[str, Json] = {}
+    for text, found in places.items():
+        if len(found) > 1:
+            name = found[0][2]
+            shared[name] = json.loads(text)
+            for answers, status, _ in found:
+                answers[status] = {"$ref": f"#/components/responses/{name}"}
+    return shared
 
 
 def _described(status: int, codes: list[str], own: list[str] | None) -> dict[str, Json]:

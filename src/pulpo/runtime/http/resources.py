@@ -25,6 +25,8 @@ class ModelRoutes:
     def __init__(self, application: Application, model: str) -> None:
         self._spec = application.spec.model(model)
         self._documents = Documents(application, self._spec)
+        needed = application.settings.api.require_if_match
+        self._versions = requests.named_versions if needed else requests.versions
         self._beside = frozenset(path.rpartition("/")[2] for path in beside(self._spec))
 
     async def list(self, request: Request) -> Response:
@@ -99,7 +101,7 @@ class ModelRoutes:
         self._refuse_beside(id)
         requests.no_parameters(request)
         body = await requests.json_body(request, needed=True)
-        caller, versions = requests.caller(request), requests.versions(request)
+        caller, versions = requests.caller(request), self._versions(request)
         return _document(await self._documents.replace(id, body, caller, versions))
 
     async def patch(self, request: Request, id: str) -> Response:
@@ -107,14 +109,14 @@ class ModelRoutes:
         self._refuse_beside(id)
         requests.no_parameters(request)
         body = await requests.json_body(request, needed=True)
-        caller, versions = requests.caller(request), requests.versions(request)
+        caller, versions = requests.caller(request), self._versions(request)
         return _document(await self._documents.patch(id, body, caller, versions))
 
     async def delete(self, request: Request, id: str) -> Response:
         """204, and the document is gone."""
         self._refuse_beside(id)
         requests.no_parameters(request)
-        await self._documents.delete(id, requests.caller(request), requests.versions(request))
+        await self._documents.delete(id, requests.caller(request), self._versions(request))
         return Response(status_code=204)
 
     def _refuse_beside(self, id: str) -> None:
