@@ -233,10 +233,10 @@ class NotReady(PulpoError):
 
 
 class NotFound(PulpoError):
-    """Nothing has this id or key (PULPO404)."""
+    """Nothing has this id or key (PULPO404). The answer does not repeat it: what is sent is never echoed."""
 
     def __init__(self, model: str, id: str) -> None:
-        super().__init__("PULPO404", f"no {model} has the id or key {id!r}")
+        super().__init__("PULPO404", f"no {model} has this id or key")
         self.model, self.id = model, id
 
 

@@ -200,7 +200,7 @@ class Engine:
         other = page.records[0].id if page.records else "another run"
         return PulpoError(
             "PULPO406",
-            f"{other} is a live run of {flow} for {plan.one_per} {live}",
+            f"{other} is a live run of {flow} for this {plan.one_per}",
             hint=f"wait for it, or cancel it: pulpo runs cancel {other}",
         )
 
