@@ -127,6 +127,7 @@ class Connection(GatheringProtocol):
         self._fed = 0  # bytes of a head that is not complete
         self._raw = self._got = 0  # bytes since the head was complete, and those of them that are body
         self._refusal: PulpoError | None = None
+        self._again: bytes | None = None  # what is to be parsed again; None where nothing is being parsed again
         self._running: RequestResponseCycle | None = None  # `cycle` is the last that was asked
         self._unsent, self._stuck = 0, 0.0
 
@@ -199,7 +200,11 @@ class Connection(GatheringProtocol):
         self._fed = self._raw = self._got = self._dropped = 0
         self.since = watch.now
         watch.admission.new_turn()
-        if self.parser.should_upgrade() and not self._should_upgrade():
+        version = self.parser.get_http_version()
+        old = version != "1.1"
+        if old and (version != "1.0" or any(name == b"transfer-encoding" for name, _ in self.headers)):
+            raise refusals.malformed()  # who passed chunks on under 1.0 may have read them otherwise
+        if self.parser.should_upgrade():
             self.scope["method"] = self.parser.get_method().decode("ascii")
             self.cycle = self.cycle or _DONE
             return
@@ -208,13 +213,15 @@ class Connection(GatheringProtocol):
             self.scope["method"] = ""  # its head is complete
             self.cycle = _UNREAD
             given = next((value for name, value in self.headers if name == b"x-request-id"), None)
-            kept = self.parser.should_keep_alive() and self.parser.get_http_version() == "1.1"
+            kept = self.parser.should_keep_alive() and not old
             # The refusal has a body, which who asks for a head alone would take for the next answer.
             self._turn_away(given, keep=kept and self.parser.get_method() != b"HEAD")
             return
         if len(self.pipeline) >= MOST_PIPELINED:
             raise refusals.malformed()
         super().on_headers_complete()
+        if old:
+            _speak_1_0(self.cycle)
         if idle:
             self._running = self.cycle
         self.headers = []  # what a chunked body has behind it is no header of the request
@@ -341,7 +348,7 @@ class Connection(GatheringProtocol):
         if method == b"CONNECT":
             self._refuse(refusals.malformed())
             return
-        head = [method, b" ", self.url, b" HTTP/1.1\r\n"]
+        head = [method, b" ", self.url, b" HTTP/", self.parser.get_http_version().encode(), b"\r\n"]
         for name, value in self.headers:
             if name == b"connection":
                 value = b", ".join(  # noqa: PLW2901 - the rest of it stands
@@ -351,7 +358,33 @@ class Connection(GatheringProtocol):
                 head += [name, b": ", value, b"\r\n"]
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
-        self.data_received(b"".join([*head, b"\r\n", rest]))
+        again = b"".join([*head, b"\r\n", rest])
+        if self._again is not None:  # one of many in one piece, which the first of them goes through
+            self._again = again
+            return
+        while again and not self._ended:
+            self._again = b""
+            self.data_received(again)
+            again = self._again
+        self._again = None
+
+
+def _speak_1_0(cycle: RequestResponseCycle) -> None:
+    """Answer in HTTP/1.0: nothing is said before the answer, and one of unknown length ends with the connection."""
+    cycle.waiting_for_100_continue = False
+    send, unframed = cycle.send, False
+
+    async def plainly(message: Any) -> None:
+        nonlocal unframed
+        if message["type"] == "http.response.start":
+            unframed = not any(name.lower() == b"content-length" for name, _ in message["headers"])
+            if unframed:
+                cycle.chunked_encoding = False
+        elif unframed:
+            cycle.expected_content_length = len(message.get("body", b""))
+        await send(message)
+
+    cycle.send = plainly  # type: ignore[method-assign]
 
 
 class _Polite:
