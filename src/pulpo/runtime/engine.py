@@ -26,6 +26,7 @@ from pulpo.runtime.held import Held, key_writes
 from pulpo.runtime.intents import first_intents
 from pulpo.runtime.journal import Run, StepRun, clock
 from pulpo.runtime.keys import Answer, Key
+from pulpo.runtime.listing import TOUCHING
 from pulpo.runtime.tables import PLANS, RUNS, STEPS
 from pulpo.runtime.workers import Worker
 from pulpo.spec import FlowPlan, Json, OperationSpec, Step, Wire
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("pulpo.engine")
 
 POLL = 0.05
-TOUCHING = 200
-"""Of how many steps the runs that touched a document are found."""
 """Seconds between two looks at a run that another process executes."""
 
 

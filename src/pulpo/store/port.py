@@ -47,7 +47,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index over top-level columns. A unique one does not hold documents where a field is null."""
+    """An index over top-level columns. A unique one does not hold documents where a field is null.
+
+    Over one column with `many`, and nothing else, it finds the documents that have some value among the entries.
+    """
 
     fields: tuple[str, ...]
     unique: bool = False

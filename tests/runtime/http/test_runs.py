@@ -168,6 +168,32 @@ async def test_runs_are_listed_newest_first_by_pages(client: httpx.AsyncClient) 
     assert (await client.get("/runs/none")).status_code == 404
 
 
+async def test_runs_are_found_by_what_they_wrote_to(client: httpx.AsyncClient, placed: JSON, order: JSON) -> None:
+    """By model and id, page by page; of several documents, those of any; a document that no run touched has none."""
+    other = (await client.post("/orders", json={**order, "order_number": "ORD-2"})).json()
+    runs = []
+    for each in (placed, other):
+        runs.append((await client.post(PAY, json={"order_id": each["id"]})).headers["pulpo-run"])
+        await asyncio.sleep(0.002)  # the clock of the journal counts milliseconds
+    await client.post(PAY, json={"order_id": placed["id"]})  # writes nothing: it is paid
+
+    async def touched(*documents: str, more: str = "") -> httpx.Response:
+        query = "&".join(f"touched={document}" for document in documents)
+        return await client.get(f"/runs?{query}{more}")
+
+    assert [run["id"] for run in (await touched(f"Order/{placed['id']}")).json()] == runs[:1]
+    assert (await touched("Order/none")).json() == []
+    both = f"Order/{placed['id']}", f"Order/{other['id']}"
+    page = await touched(*both, more="&limit=1&count=true")
+    assert [run["id"] for run in page.json()] == runs[1:]
+    assert page.headers["x-total-count"] == "2"
+    rest = await client.get(page.links["next"]["url"])
+    assert [run["id"] for run in rest.json()] == runs[:1]
+    assert "next" not in rest.links
+    many = await touched(*(f"Order/{number}" for number in range(11)))
+    assert (many.status_code, many.json()["code"]) == (400, "PULPO603")
+
+
 async def test_readiness_says_what_is_down(
     client: httpx.AsyncClient, started: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,7 +37,7 @@ def run_paths(parts: Parts, own: Iterable[Refusal]) -> dict[str, Json]:
                 "operationId": "list_runs",
                 "summary": "List runs, the newest first",
                 "tags": ["runs"],
-                "parameters": [parameters.filters(parameters.RUNS), *parameters.paging()],
+                "parameters": [parameters.filters(parameters.RUNS), parameters.touched(), *parameters.paging()],
                 "responses": parts.answers({200: runs}, ASK, headers=("Link", "X-Total-Count")),
             }
         },

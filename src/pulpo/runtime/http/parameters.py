@@ -14,7 +14,7 @@ from pulpo.runtime import aggregation, export
 from pulpo.runtime.expansion import expandables
 from pulpo.runtime.filters import CLAUSES, SEVERAL, VALUES, Fields
 from pulpo.runtime.http.schemas import ref
-from pulpo.runtime.listing import DEEPEST, PAGE, RUN_FIELDS, SORTED
+from pulpo.runtime.listing import DEEPEST, PAGE, RUN_FIELDS, SORTED, TOUCHED, TOUCHING
 from pulpo.settings import Settings
 from pulpo.spec import AppSpec, Json, ModelSpec
 
@@ -92,6 +92,16 @@ def sort(model: ModelSpec) -> Json:
 def paging() -> list[Json]:
     """`limit`, `cursor` and `count`."""
     return [_shared("limit"), _shared("cursor"), _shared("count")]
+
+
+def touched() -> Json:
+    """`touched`, of runs."""
+    words = f"Only runs that wrote to this document, of its last {TOUCHING} changes; given twice, to one of these."
+    items = {"type": "string", "examples": ["Order/order_01JBDC4M5E8X7Z2Q9V3N6T1R0P"]}
+    return {
+        **query("touched", {"type": "array", "items": items, "minItems": 1, "maxItems": TOUCHED}),
+        "description": words,
+    }
 
 
 def offset() -> Json:

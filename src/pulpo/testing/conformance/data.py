@@ -46,6 +46,8 @@ COLLECTIONS = (
             Index(("price",)),
             Index(("made_at",)),
             Index(("name", "stock")),
+            Index(("tags",)),
+            Index(("parts.cost",)),
         ),
     ),
     Collection(NOTES, columns=(Column("text", "text"),)),
