@@ -74,6 +74,7 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "PULPO509": Code("The event cursor has expired", 410),
         "PULPO510": Code("A document refers to one that is not there", 422),
         "PULPO511": Code("The MongoDB server is no replica set", 500),
+        "PULPO512": Code("A query took too long", 503),
         "PULPO515": Code("The database holds other documents", 409),
         "PULPO516": Code("The database was filled in part", 409),
         "PULPO517": Code("A copy is not the same as its source", 500),
@@ -96,6 +97,7 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "PULPO614": Code("The headers are too large", 431),
         "PULPO615": Code("The address is too long", 414),
         "PULPO616": Code("The client was too slow", 408),
+        "PULPO617": Code("A precondition is required", 428),
         # 7xx services
         "PULPO701": Code("A port is taken", 503),
         "PULPO702": Code("A service did not become healthy", 503),
@@ -231,10 +233,10 @@ class NotReady(PulpoError):
 
 
 class NotFound(PulpoError):
-    """Nothing has this id or key (PULPO404)."""
+    """Nothing has this id or key (PULPO404). The answer does not repeat it: what is sent is never echoed."""
 
     def __init__(self, model: str, id: str) -> None:
-        super().__init__("PULPO404", f"no {model} has the id or key {id!r}")
+        super().__init__("PULPO404", f"no {model} has this id or key")
         self.model, self.id = model, id
 
 

@@ -13,7 +13,7 @@ from pulpo.errors import Finding, ProjectErrors
 from pulpo.graph import build, checks
 from pulpo.runtime.http.custom import shadows
 from pulpo.settings import Settings
-from pulpo.spec import AppSpec, FlowPlan
+from pulpo.spec import AppSpec, FlowPlan, Json
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,15 @@ def load(root: Path) -> Project:
     app, found = load_app(root, settings.project.name)
     if not any(finding.code == "PULPO101" for finding in found):
         found = (*found, *checks.check(app))
-    return Project(root, settings, app, build.plans(app), checks.by_place(found), shadows(app))
+    plans = build.plans(app)
+    notices = () if found else shadows(app, lambda: _document(app, plans, settings))
+    return Project(root, settings, app, plans, checks.by_place(found), notices)
+
+
+def _document(app: AppSpec, plans: Mapping[str, FlowPlan], settings: Settings) -> Mapping[str, Json]:
+    from pulpo.runtime.http.openapi import openapi  # noqa: PLC0415 - only where a project has routes of its own
+
+    return openapi(app, plans, settings)
 
 
 def compile_project(root: Path, *, force: bool = False, check: bool = False, diff: bool = False) -> write.Result:

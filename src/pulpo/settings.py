@@ -31,9 +31,13 @@ class ProjectSettings(Section):
 
 
 class DatabaseSettings(Section):
-    """`[database]`: `sqlite:///relative/path.db` (relative to the project's root) or `mongodb://…`."""
+    """`[database]`: `sqlite:///relative/path.db` (relative to the project's root) or `mongodb://…`.
+
+    `query_timeout`: seconds after which a query is stopped.
+    """
 
     url: SecretStr = SecretStr("sqlite:///.pulpo/data.db")
+    query_timeout: float = Field(default=10.0, gt=0)
 
 
 class EngineSettings(Section):
@@ -56,7 +60,10 @@ class ApiSettings(Section):
     """`[api]`: `body_limit` in bytes, `page_limit` in documents.
 
     `concurrency` bounds the requests that one process works on at once, `queue` those that wait for it; whoever comes
-    then is told to come back (503). Event streams do not count. `access_log`: a line for every request.
+    then is told to come back (503). Event streams do not count, nor do exports, of which `exports` go out at once.
+    `access_log`: a line for every request.
+
+    `require_if_match`: PUT, PATCH and DELETE of a document without `If-Match` are refused (428).
 
     `processes` is how many processes answer at one port: more reads on more cores; writes to a SQLite file do not gain.
 
@@ -72,7 +79,9 @@ class ApiSettings(Section):
     page_limit: int = 100
     concurrency: int = Field(default=200, ge=1)
     queue: int = Field(default=1000, ge=0)
+    exports: int = Field(default=8, ge=1)
     access_log: bool = True
+    require_if_match: bool = False
     processes: int = Field(default=1, ge=1, le=64)
     connections: int = Field(default=4096, ge=1)
     header_limit: int = Field(default=32_768, ge=1024)

@@ -107,6 +107,52 @@ def test_dev_compiles_on_save_and_survives_mistakes(desk: Path) -> None:
     assert not answers(f"{url}/livez")
 
 
+ROUTES = """
+import os
+import sys
+from fastapi import APIRouter
+
+if "generated.api.app" in sys.modules and not os.path.exists("ready"):  # compiles, and is not served
+    raise RuntimeError("not yet")
+router = APIRouter()
+
+
+@router.get("/process")
+async def process() -> int:
+    return os.getpid()
+"""
+
+
+def test_dev_replaces_what_serves_by_what_loads(desk: Path) -> None:
+    """What does not load leaves the old process serving; one that dies is said, and started at the next change."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+
+    def number() -> int:
+        with urllib.request.urlopen(f"{url}/process", timeout=2) as response:
+            return int(response.read())
+
+    with pulpo(desk, "dev", "--port", str(port)) as process:
+        eventually(lambda: answers(f"{url}/livez"), "the API is up")
+        (desk / "routes.py").write_text(ROUTES)
+        eventually(lambda: "not loaded" in said(desk).read_text(), "the mistake was seen")
+        assert "not yet" in said(desk).read_text()
+        assert answers(f"{url}/livez")
+        assert not answers(f"{url}/process")
+        (desk / "ready").touch()
+        (desk / "routes.py").write_text(f"{ROUTES}\n")
+        eventually(lambda: answers(f"{url}/process"), "the new routes are served")
+        first = number()
+        os.kill(first, signal.SIGKILL)
+        eventually(lambda: "the server has ended (-9)" in said(desk).read_text(), "the end was seen")
+        assert not answers(f"{url}/livez")
+        (desk / "routes.py").write_text(f"{ROUTES}\n\n")
+        eventually(lambda: answers(f"{url}/process"), "it serves again")
+        assert number() != first
+        assert stop(process) == 0
+    assert not answers(f"{url}/livez")
+
+
 @pytest.mark.parametrize(
     ("path", "source"),
     [

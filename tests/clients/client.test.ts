@@ -120,6 +120,20 @@ test("headers are asked for before every attempt, and a request's own come last"
   assert.equal(requests[0]?.headers.accept, "application/json");
 });
 
+test("what gives the headers may fail in its own words, and so may what cannot be sent", async (context) => {
+  const expired = new Error("log in again");
+  const headers = (): never => {
+    throw expired;
+  };
+  const { api, requests } = await serving(context, full, { headers });
+  await assert.rejects(api.notes.get("note_1"), expired);
+  const later = await serving(context, full, { headers: () => Promise.reject(expired) });
+  await assert.rejects(later.api.notes.list(), expired);
+  const bad = await serving(context, full, { headers: { "a b": "c" } });
+  await assert.rejects(bad.api.notes.list(), TypeError);
+  assert.equal(requests.length + later.requests.length + bad.requests.length, 0);
+});
+
 test("ids are one segment of an address, or are refused", async (context) => {
   const { api, requests } = await serving(context, (_, response) => json(response, {}));
   await api.notes.get("a/b ?c");
@@ -183,6 +197,21 @@ test("a stream that breaks off goes on after the last event that came", async (c
   );
 });
 
+test("a sign of life takes the time between attempts back to its beginning", async (context) => {
+  const times: number[] = [];
+  const { api } = await serving(context, (_, response, asked) => {
+    times.push(performance.now());
+    response.writeHead(200, STREAM);
+    response.end(asked < 6 ? "retry: 20\n\n" : asked === 6 ? ": still here\n\n" : 'id: 1\ndata: {"type":"run.queued"}\n\n');
+  });
+  for await (const _ of api.events()) {
+    break;
+  }
+  const gaps = times.slice(1).map((time, place) => time - (times[place] ?? 0));
+  assert.equal(gaps.length, 6);
+  assert.ok((gaps[5] ?? 0) < (gaps[4] ?? 0) / 2, gaps.join(" "));
+});
+
 test("a stream ends with 204, and rejects where its cursor has expired", async (context) => {
   const over = await serving(context, (_, response) => response.writeHead(204).end());
   assert.deepEqual(await over.api.runs.events("r", { cursor: "9" }).next(), { done: true, value: undefined });
@@ -224,6 +253,21 @@ test("an export that breaks off rejects after what came", async (context) => {
     }
   };
   await assert.rejects(read(), ApiConnectionError);
+  assert.deepEqual(seen, ["note_1"]);
+});
+
+test("an export of which nothing more comes rejects after the time limit", async (context) => {
+  const { api } = await serving(context, (_, response) => {
+    response.writeHead(200, { "Transfer-Encoding": "chunked" });
+    response.write('{"id":"note_1"}\n{"id":"no');
+  });
+  const seen: string[] = [];
+  const read = async (): Promise<void> => {
+    for await (const { id } of api.notes.export({ timeout: 200 })) {
+      seen.push(id);
+    }
+  };
+  await assert.rejects(read(), ApiTimeout);
   assert.deepEqual(seen, ["note_1"]);
 });
 

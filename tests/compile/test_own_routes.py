@@ -90,7 +90,7 @@ def test_they_are_in_the_document_and_it_stays_valid(root: Path) -> None:
     assert answer["tags"] == ["puzzles"]
     assert answer["security"] == [{"HTTPBearer": []}]
     assert made["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
-    assert set(answer["responses"]) == {"200", "400", "403", "404", "413", "422", "500", "503"}
+    assert set(answer["responses"]) == {"200", "400", "403", "404", "413", "414", "422", "431", "500", "503"}
     assert answer["responses"]["404"] == {"description": "None"}
     assert answer["responses"]["422"]["description"].startswith("PULPO602")
     assert answer["responses"]["422"]["content"]["application/problem+json"]

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -21,6 +22,19 @@ REPOSITORY = Path(__file__).parents[2]
 EXAMPLE = REPOSITORY / "examples" / "ecommerce-app"
 _PATIENCE = 60.0
 _LEFT_OUT = shutil.ignore_patterns("generated", ".pulpo", "tests", "__pycache__")
+
+
+def errors(log: Iterable[str]) -> list[str]:
+    """The lines of a log that tell of an error, and those that are no log lines at all: something else wrote them."""
+    found = []
+    for line in log:
+        try:
+            level = json.loads(line)["level"]
+        except (ValueError, KeyError, TypeError):
+            level = "none"
+        if level not in ("debug", "info", "warning"):
+            found.append(line.rstrip()[:300])
+    return found
 
 
 class ApiProcess:

@@ -10,6 +10,7 @@ import atexit
 import functools
 import json
 import os
+import random
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -26,8 +27,11 @@ from schemathesis.openapi.checks import UndefinedContentType
 
 COUNTS = "CONTRACT_COUNTS"
 """The environment variable that names the file for the counts."""
+DOCUMENTS = "CONTRACT_DOCUMENTS"
+"""That of a file with what the shop has at the beginning: collection -> documents."""
 CLAUSES, VALUES = 20, 100
 """How many filters a request may have, and how many values each."""
+REFUSED_UNREAD = {414, 431}
 TOO_LONG = 65_000
 """Characters of an address that the HTTP parser does not read any more."""
 _EVENT = re.compile(r"^id: (\S+)$", re.MULTILINE)
@@ -42,6 +46,12 @@ _answers: Counter[str] = Counter()
 _checked: Counter[str] = Counter()
 _dropped: Counter[str] = Counter()
 _cursors: dict[str, str] = {}
+_documents: dict[str, list[dict[str, Any]]] = {}
+"""Collection -> documents that the shop has shown."""
+KNOWN = 50
+"""How many documents of a collection are remembered; every other case of those that may be is about one of them."""
+_BY_ID = re.compile(r"^/(\w+)/\{id\}(?:/.*)?$")
+_chance = random.Random(0)
 
 
 @schemathesis.hook
@@ -70,9 +80,11 @@ def _positive(case: Any) -> bool:
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
-    """Put a real cursor in, one that belongs to the same query."""
+    """Put a real cursor in, one that belongs to the same query, and into every other case what the shop has."""
     if not _positive(case):
         return
+    if _chance.random() < 0.5:
+        _about_what_is_there(case)
     known = _cursors.get("events") if case.path.endswith("/events") else None
     for container, name in ((case.query, "cursor"), (case.headers, "Last-Event-ID")):
         if container and name in container:
@@ -84,6 +96,65 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
         case.query["cursor"] = known  # most streams begin in the past, so that their first message comes at once
 
 
+def _about_what_is_there(case: Any) -> None:
+    """Ask about documents that there are: what is made up refers to nothing, and no more than a 404 or 422 comes of it.
+
+    A delete is left alone: the shop would be empty soon.
+    """
+    method, collection = case.method.upper(), case.path.split("/")[1]
+    found = _BY_ID.match(case.path)
+    known = _documents.get(collection)
+    if found is not None and method != "DELETE" and known:
+        document = _chance.choice(known)
+        case.path_parameters["id"] = document["id"]
+        if method == "PUT" and isinstance(case.body, dict):
+            case.body = _sent(case, document)
+    elif method == "POST" and known and case.path == f"/{collection}" and isinstance(case.body, dict):
+        case.body = _renamed(_sent(case, _chance.choice(known)))
+    elif case.path.startswith(("/operations/", "/flows/")):
+        bodies = case.body if isinstance(case.body, list) else [case.body]
+        for body in bodies:
+            if isinstance(body, dict):
+                _with_ids(body)
+
+
+def _sent(case: Any, document: dict[str, Any]) -> dict[str, Any]:
+    """A document as a client sends it: its own fields, of those that the body has."""
+    schema = case.operation.schema.raw_schema
+    content = schema["paths"][case.path][case.method.lower()]["requestBody"]["content"]["application/json"]
+    name = content["schema"]["$ref"].rpartition("/")[2]
+    fields = schema["components"]["schemas"][name]["properties"]
+    return {field: document[field] for field in fields if field in document and field != "id"}
+
+
+def _renamed(body: dict[str, Any]) -> dict[str, Any]:
+    """The same with other texts, so that what is unique is another document's."""
+    mark = f"{_chance.randrange(10**9)}"
+    kept = ("_id", "status", "currency")
+    return {
+        name: mark + value if isinstance(value, str) and not name.endswith(kept) else value
+        for name, value in body.items()
+    }
+
+
+def _with_ids(body: dict[str, Any]) -> None:
+    """References by documents that there are."""
+    for name, value in body.items():
+        known = _documents.get(f"{name.removesuffix('_id')}s") if name.endswith("_id") else None
+        if known and value is not None:
+            body[name] = _chance.choice(known)["id"]
+
+
+def _remember(case: Any, response: Any) -> None:
+    collection = case.path.strip("/")
+    if case.method.upper() == "GET" and "/" not in collection:
+        shown = response.json()
+        if isinstance(shown, list) and (case.query or {}).keys().isdisjoint(("fields", "expand")):
+            kept = _documents.setdefault(collection, [])
+            new = [each for each in shown if isinstance(each, dict) and "id" in each]
+            _documents[collection] = [*kept, *new][-KNOWN:]
+
+
 @schemathesis.hook
 def after_call(context: Any, case: Any, response: Any) -> None:
     """Count, and keep cursors."""
@@ -91,6 +162,8 @@ def after_call(context: Any, case: Any, response: Any) -> None:
     mode = "positive" if _positive(case) else "negative"
     _cases[f"{_label(case)}|{phase}|{mode}"] += 1
     _answers[f"{_label(case)}|{response.status_code}|{_code(response)}"] += 1
+    if response.status_code == 200 and "application/json" in str(response.headers.get("content-type", "")):
+        _remember(case, response)
     if case.path.endswith("/events") and response.status_code == 200:
         found = _EVENT.search(response.text or "")
         if found is not None:
@@ -106,6 +179,9 @@ def filter_failure(context: Any, failure: Failure, case: Any, response: Any) -> 
     """
     if isinstance(failure, AcceptedNegativeData) and _only_filters_differ(case) and _filters_hold(case, response):
         _dropped["filters"] += 1
+        return False
+    if isinstance(failure, AcceptedNegativeData) and response.status_code in REFUSED_UNREAD:
+        _dropped["refused unread"] += 1  # too long, which Schemathesis does not count as refused
         return False
     if isinstance(failure, UndefinedContentType) and len(response.request.url) > TOO_LONG:
         _dropped["too long"] += 1  # no HTTP to the server, which answers before the application hears of it
@@ -210,6 +286,22 @@ def _meant(case: Any, body: dict[str, Any]) -> bool:
     return code in _MEANT or _OWN.fullmatch(code) is not None
 
 
+class ItemBroke(Failure):
+    """A server error in the result of one item: the answer as a whole is a 200."""
+
+
+@schemathesis.check
+def no_item_broke(ctx: Any, response: Any, case: Any) -> None:
+    """An item of a bulk answer is no server error either; stands beside not_a_server_error."""
+    if response.status_code != 200 or not case.path.endswith("/bulk"):
+        return
+    found = response.json()
+    items = found if isinstance(found, list) else [item for results in found.values() for item in results]
+    broken = [item for item in items if item["status"] >= 500]
+    if broken:
+        raise ItemBroke(operation=_label(case), title="An item broke", message=json.dumps(broken[:3]))
+
+
 @schemathesis.check
 def code_is_listed(ctx: Any, response: Any, case: Any) -> None:
     """A code of the application's own is one of those that the document lists for this address and status."""
@@ -248,6 +340,7 @@ def _counted(check: Any) -> Any:
 
 if COUNTS in os.environ:
     atexit.register(_write)
+    _documents.update(json.loads(Path(os.environ[DOCUMENTS]).read_text(encoding="utf-8")))
     load_all_checks()
     for each in CHECKS.get_all():
         CHECKS.register(_counted(each))

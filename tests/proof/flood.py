@@ -99,7 +99,8 @@ class Flood:
         self._opening: set[asyncio.Task[Any]] = set()
         self.times: dict[int, array[float]] = {}
         self.wrong: Counter[str] = Counter()
-        self.ends: list[float] = []
+        self.until = 0.0
+        self.within: Counter[int] = Counter()
 
     async def connect(self, number: int) -> None:
         """Open this many more connections."""
@@ -124,10 +125,11 @@ class Flood:
 
     def answered(self, link: Link, data: bytes, head: int, due: float) -> None:
         """Note an answer, and use its connection again."""
-        status = int(data[9:12])
+        status, now = int(data[9:12]), time.perf_counter()
         if status not in self.times:
             self.times[status] = array("f")
-        self.times[status].append(time.perf_counter() - due)
+        self.times[status].append(now - due)
+        self.within[status] += now <= self.until
         if status == 503 and b"retry-after: " not in data[:head]:
             self.wrong["503 without Retry-After"] += 1
         if self._again is not None:
@@ -142,7 +144,7 @@ class Flood:
     async def closed(self, connections: int, seconds: float) -> dict[str, Any]:
         """As fast as the server answers so many connections."""
         await self.connect(connections - self.open)
-        end = time.perf_counter() + seconds
+        end = self.until = time.perf_counter() + seconds
         self._again = lambda link: self._ask_until(link, end)
         for link in list(self.free):
             self.free.remove(link)
@@ -162,6 +164,7 @@ class Flood:
     async def steadily(self, rate: float, seconds: float, most: int) -> dict[str, Any]:
         """Requests that are due every 1/rate seconds, on as many connections as that takes, at most `most`."""
         began, sent, late = time.perf_counter(), 0, array("f")
+        self.until = began + seconds
         while (passed := time.perf_counter() - began) < seconds:
             due = int(passed * rate)
             while sent < due:
@@ -195,9 +198,11 @@ class Flood:
     def _report(self, seconds: float) -> dict[str, Any]:
         times, self.times = self.times, {}
         wrong, self.wrong = self.wrong, Counter()
+        within, self.within = self.within, Counter()
         return {
             "seconds": seconds,
             "connections": self.open,
+            "within": dict(sorted(within.items())),
             "answers": {status: {"count": len(each), **_percentiles(each)} for status, each in sorted(times.items())},
             "wrong": dict(wrong),
         }

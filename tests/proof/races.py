@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.proof.arena import ApiProcess, Arena
+from tests.proof.arena import ApiProcess, Arena, errors
 from tests.proof.members import STORES, database
 
 Documents = dict[str, list[dict[str, Any]]]
@@ -86,7 +86,7 @@ def _attempts(plan: Plan, arena: Arena, apis: list[ApiProcess]) -> list[dict[str
 
 def logged_errors(apis: Iterable[ApiProcess]) -> list[str]:
     """Errors that the API processes wrote to their logs."""
-    return [line[:300] for api in apis for line in api.log if '"level": "error"' in line][:10]
+    return [line for api in apis for line in errors(api.log)][:10]
 
 
 def judged(plan: Plan, reports: list[dict[str, Any]], documents: Documents) -> list[str]:

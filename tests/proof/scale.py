@@ -31,7 +31,7 @@ import psutil
 
 from pulpo.model.model import timestamp
 from pulpo.store.port import Batch, Insert
-from tests.proof.arena import ApiProcess, Arena
+from tests.proof.arena import ApiProcess, Arena, errors
 
 if TYPE_CHECKING:
     from pulpo.runtime.application import Application
@@ -140,7 +140,7 @@ def prove(orders: int, folder: Path, seed: int = 1) -> Result:
             proof.grouped()
             proof.searched()
             proof.exported()
-        result.wrong += [line[:300] for line in api.log if '"level": "error"' in line][:10]
+        result.wrong += errors(api.log)[:10]
     return result
 
 
@@ -281,15 +281,19 @@ class Proof:
     def _watched(self, name: str) -> Iterator[list[float]]:
         """Watch the process's memory, and ask for single orders meanwhile."""
         before, most, waits, done = self._memory(), 0.0, [], threading.Event()
+        failed: list[Exception] = []
 
         def watch() -> None:
             nonlocal most
-            with httpx.Client(base_url=self.api.url, trust_env=False, timeout=60) as client:
-                while not done.wait(0.02):
-                    most = max(most, self._memory())
-                    began = time.perf_counter()
-                    client.get(f"/orders/{self.newest[0]['id']}").raise_for_status()
-                    waits.append((time.perf_counter() - began) * 1000)
+            try:
+                with httpx.Client(base_url=self.api.url, trust_env=False, timeout=60) as client:
+                    while not done.wait(0.02):
+                        most = max(most, self._memory())
+                        began = time.perf_counter()
+                        client.get(f"/orders/{self.newest[0]['id']}").raise_for_status()
+                        waits.append((time.perf_counter() - began) * 1000)
+            except (httpx.HTTPError, psutil.Error) as error:
+                failed.append(error)  # a thread's own end would be heard of by nobody
 
         watcher = threading.Thread(target=watch)
         watcher.start()
@@ -298,6 +302,7 @@ class Proof:
         finally:
             done.set()
             watcher.join()
+        self.result.wrong += [f"{name}: who asked meanwhile got no answer: {error!r}" for error in failed]
         grown = round(max(most, self._memory()) - before, 1)
         self.result.figures[f"{name}_grows_by_mib"] = grown
         self.result.hold(f"{name}: the process grew by {grown} MiB", grown <= GROWTH)

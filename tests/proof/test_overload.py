@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.proof.overload import Plan, judged, prove
+from tests.proof.overload import GROWTH_MIB, WITHIN_MS, Plan, judged, prove
 
 HELD: dict[str, Any] = {
     "goodput_of_capacity": 0.9,
@@ -21,7 +21,8 @@ HELD: dict[str, Any] = {
 def test_a_flooded_server_goes_on_working_and_says_no_to_the_rest(tmp_path: Path) -> None:
     """Ten times its capacity: every request is answered, most by a quick 503, and then all is as before.
 
-    How much it still does is a matter of the machine, which tests share with others: the full form judges that.
+    How much it still does is a matter of the machine, which tests share with others: the full form judges that. Here it
+    is what it does in the processor time that it gets.
     """
     figures = prove(Plan(seconds=4, measuring=2, connections=600), tmp_path).figures
     flooded = figures["flood"]
@@ -29,9 +30,10 @@ def test_a_flooded_server_goes_on_working_and_says_no_to_the_rest(tmp_path: Path
     assert flooded["wrong"] == {}
     assert sum(each["count"] for each in flooded["answers"].values()) == flooded["sent"] - not_sent > 0
     assert set(flooded["answers"]) == {"200", "201", "503"}
-    assert flooded["answers"]["503"]["p50_ms"] < 250
-    assert figures["goodput_of_capacity"] > 0.1
-    assert figures["memory_mib"]["most"] - figures["memory_mib"]["before"] < 64
+    assert flooded["answers"]["503"]["p50_ms"] < WITHIN_MS
+    assert figures["goodput_of_capacity_by_processor"] > 0.6
+    assert figures["goodput_of_capacity"] > 0.2
+    assert figures["memory_mib"]["most"] - figures["memory_mib"]["before"] < GROWTH_MIB
     assert figures["latency"]["normal_again_after_s"] is not None
 
 

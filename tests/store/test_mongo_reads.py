@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 
 import pytest
 from pymongo import MongoClient
 
+from pulpo.model.conditions import Compare
 from pulpo.store.mongo import MongoStore
+from pulpo.store.mongo_query import find
+from pulpo.store.port import Query
 from pulpo.testing.conformance.data import COLLECTIONS, THINGS, keep, thing
 
 
@@ -41,3 +45,14 @@ async def test_documents_wanted_at_the_same_time_are_one_command(store: MongoSto
     assert one is not None
     assert one.id == "t9"
     assert asked == 1
+
+
+async def test_what_has_an_entry_is_looked_up(store: MongoStore) -> None:
+    """A list that is indexed is not read through, and the index gives the documents in the order of their ids."""
+    await keep(store, *(thing(f"a{n}", tags=["x", f"t{n}"]) for n in range(50)))
+    wanted = find(store._tables[THINGS], Query(THINGS, Compare("tags", "eq", "x"), (("id", True),)))
+    explained = await store._collection(THINGS).find(wanted.filter, sort=wanted.sort).explain()
+    plan = json.dumps(explained["queryPlanner"]["winningPlan"])
+    assert "IXSCAN" in plan
+    assert '"indexName": "tags"' in plan
+    assert "SORT" not in plan

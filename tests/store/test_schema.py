@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,19 @@ import pytest
 from pulpo.errors import PulpoError
 from pulpo.model.conditions import Compare
 from pulpo.store.connect import connect
-from pulpo.store.port import Batch, Collection, Column, Index, Insert, Query, Store, UniqueTaken
+from pulpo.store.port import (
+    Batch,
+    Collection,
+    Column,
+    Delete,
+    Index,
+    Insert,
+    Query,
+    Replace,
+    Store,
+    UniqueTaken,
+    Update,
+)
 
 Declare = Callable[[Collection], Awaitable[Store]]
 
@@ -138,8 +151,36 @@ async def test_names_that_sql_would_confuse_stay_apart(declare: Declare) -> None
     assert await store.count("goods", Compare("price", "eq", 5)) == 1
 
 
-async def test_only_scalar_columns_are_indexed(declare: Declare) -> None:
-    """PULPO102 for an index over a list or over what is not declared."""
-    for field in ("tags", "nothing"):
+async def test_only_what_can_be_indexed_is(declare: Declare) -> None:
+    """PULPO102 for an index over a list and something else, a unique one over a list, or over what is not declared."""
+    columns = (Column("tags", "text", many=True), Column("size", "integer"))
+    for index in (Index(("tags",), unique=True), Index(("tags", "size")), Index(("nothing",))):
         with pytest.raises(PulpoError, match="PULPO102"):
-            await declare(goods(Column("tags", "text", many=True), indexes=(Index((field,)),)))
+            await declare(goods(*columns, indexes=(index,)))
+
+
+async def test_an_index_over_a_list_comes_and_goes(declare: Declare) -> None:
+    """It finds what was there before, what is changed in any way, and nothing that is gone."""
+    columns = (Column("tags", "text", many=True), Column("parts.cost", "money", many=True))
+    indexes = (Index(("tags",)), Index(("parts.cost",)))
+    await keep(await declare(goods(*columns)), a={"tags": ["x", "y", "x", None]}, b={"parts": [{"cost": 1.5}, {}]})
+    store = await declare(goods(*columns, indexes=indexes))
+
+    async def found(path: str, *values: object) -> list[str]:
+        condition = Compare(path, "eq", values[0]) if len(values) == 1 else Compare(path, "in", values)
+        return [record.id for record in (await store.query(Query("goods", condition))).records]
+
+    assert (await found("tags", "x"), await found("tags", "z", "y"), await found("tags", "z")) == (["a"], ["a"], [])
+    assert (await found("parts.cost", Decimal("1.50")), await found("tags", None)) == (["b"], ["a", "b"])
+    await keep(store, c={"tags": "x"})
+    update = Update("goods", "b", set={"tags": ["z", "x"]})
+    text = json.dumps({"id": "a", "version": 2, "tags": ["y", "w"]})
+    await store.commit(Batch((update, Replace("goods", "a", 1, text))))
+    assert (await found("tags", "x"), await found("tags", "y"), await found("tags", "w")) == (["b", "c"], ["a"], ["a"])
+    await store.commit(Batch((Delete("goods", "b"),)))
+    assert (await found("tags", "x"), await found("tags", "z"), await found("parts.cost", 1.5)) == (["c"], [], [])
+    store = await declare(goods(*columns))
+    await keep(store, d={"tags": ["x"]})
+    assert await found("tags", "x") == ["c", "d"]
+    store = await declare(goods(*columns, indexes=indexes))
+    assert await found("tags", "x") == ["c", "d"]

@@ -9,6 +9,7 @@ import apsw
 import pytest
 
 from pulpo.errors import PulpoError
+from pulpo.model.conditions import Compare
 from pulpo.store.connect import connect
 from pulpo.store.port import Batch, Query, Store
 from pulpo.store.sqlite import SqliteStore
@@ -124,6 +125,20 @@ async def test_every_page_is_a_search_in_an_index(tmp_path: Path, sort: tuple[tu
         assert details[0].startswith("SEARCH things USING INDEX")
         if sort[0][0] != "name":  # its index has another field before the id, so that ties are sorted, and only they
             assert len(details) == 1
+    await store.close()
+
+
+async def test_what_has_an_entry_is_looked_up(tmp_path: Path) -> None:
+    """A list that is indexed is not read through, however the documents are sorted."""
+    store = SqliteStore(tmp_path / "data.db")
+    await store.open(COLLECTIONS)
+    for condition in (Compare("tags", "eq", "x"), Compare("tags", "in", ("x", "y"))):
+        wanted = statements(store._tables[THINGS], Query(THINGS, condition, (("id", True),)))
+        for segment in wanted.segments:
+            sql = "EXPLAIN QUERY PLAN " + segment.rows
+            details = [row[3] for row in store._reader.db.execute(sql, (*segment.args, 4, 0))]
+            assert any(detail.startswith("SEARCH things/tags*") for detail in details), details
+            assert not any(detail.startswith("SCAN") for detail in details), details
     await store.close()
 
 

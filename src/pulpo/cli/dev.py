@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Annotated
@@ -21,27 +22,34 @@ FILE = "pulpo.toml"
 _STOP_SECONDS = 10.0
 _PRELOADED = ["typer", "pulpo.cli.compile", "pulpo.cli.dev", "pulpo.project", "pulpo.runtime.http.serve"]
 _DEBOUNCE_MILLISECONDS = 200
+_LOOK_MILLISECONDS = 500
+"""Between looks at whether the server lives."""
 _IGNORED = ("generated", ".pulpo", ".venv", ".git", "node_modules", "__pycache__", ".mypy_cache", ".pytest_cache")
 
 
 def dev(*, port: Annotated[int | None, typer.Option(help="Listen on this port; by default api.port.")] = None) -> None:
     """Serve the API, and compile and restart it whenever a file is saved.
 
-    While the code has problems they are shown, and the last version that compiled goes on serving.
+    While the code has problems they are shown, and the last version that compiled and loads goes on serving.
     """
     import watchfiles
 
-    root = project_root()
+    root, stop = project_root(), _told_to_stop()
     processes = Processes(root)
-    with _server(processes, port) as server:
+    with _server(processes, port, stop) as server:
         server.restart(compiled=processes.compile())
         for changed in watchfiles.watch(
             root,
             watch_filter=lambda _change, path: is_source(root, Path(path)),
-            stop_event=_told_to_stop(),
+            stop_event=stop,
             debounce=_DEBOUNCE_MILLISECONDS,
+            rust_timeout=_LOOK_MILLISECONDS,
+            yield_on_timeout=True,
             raise_interrupt=False,
         ):
+            if not changed:
+                server.look()
+                continue
             names = sorted({Path(path).relative_to(root).as_posix() for _, path in changed})
             typer.echo(f"changed  {', '.join(names)}", err=True)
             server.restart(compiled=processes.compile())
@@ -73,6 +81,11 @@ class Processes:
         process.start()
         return process
 
+    def pipe(self) -> tuple[Connection, Connection]:
+        """Two ends of a pipe for one more process: to read, and to write."""
+        reader, writer = self._context.Pipe(duplex=False)
+        return reader, writer
+
     def compile(self) -> bool:
         """Compile; whether it went well."""
         process = self.start(_compile)
@@ -91,13 +104,13 @@ def _compile() -> int:
     return main(["compile"])
 
 
-def _serve(port: int | None, wait: float) -> int:
+def _serve(port: int | None, wait: float, told: Connection) -> int:
     from pulpo.cli.main import exit_code, show_error
     from pulpo.errors import PulpoError
     from pulpo.runtime.http.serve import serve
 
     try:
-        serve(Path.cwd(), port=port, wait=wait)
+        serve(Path.cwd(), port=port, wait=wait, loaded=lambda: told.send(True))
     except PulpoError as error:
         show_error(error, as_json=False)
         return exit_code(error)
@@ -107,21 +120,46 @@ def _serve(port: int | None, wait: float) -> int:
 class Server:
     """The API's process."""
 
-    def __init__(self, processes: Processes, port: int | None) -> None:
-        self._processes, self._port = processes, port
+    def __init__(self, processes: Processes, port: int | None, stop: threading.Event) -> None:
+        self._processes, self._port, self._told_to_stop = processes, port, stop
         self._process: BaseProcess | None = None
 
     def restart(self, *, compiled: bool) -> None:
-        """Start anew with what was compiled; where it was not, leave what is running alone.
+        """Start anew with what was compiled; where it was not, or does not load, leave what is running alone.
 
-        The new process loads the project while the old one ends, and then takes over its port.
+        The new process loads the project while the old one serves, and then takes over its port.
         """
+        self.look()
         if not compiled:
             typer.echo("waiting for the next change", err=True)
             return
         old = self._process
-        self._process = self._processes.start(_serve, self._port, 0.0 if old is None else 2 * _STOP_SECONDS)
-        _stop(old)
+        reader, writer = self._processes.pipe()
+        new = self._processes.start(_serve, self._port, 0.0 if old is None else 2 * _STOP_SECONDS, writer)
+        writer.close()  # the new process has it: where that one ends, there is nothing more to read
+        if self._loads(reader):
+            self._process = new
+            _stop(old)
+        else:
+            _stop(new)
+            typer.echo("not loaded: waiting for the next change", err=True)
+
+    def _loads(self, reader: Connection) -> bool:
+        with reader:
+            while not reader.poll(_LOOK_MILLISECONDS / 1000):
+                if self._told_to_stop.is_set():
+                    return False
+            try:
+                return bool(reader.recv())
+            except EOFError:
+                return False
+
+    def look(self) -> None:
+        """Say so where the process has ended by itself."""
+        process = self._process
+        if process is not None and process.exitcode is not None:
+            self._process = None
+            typer.echo(f"the server has ended ({process.exitcode}): it starts again at the next change", err=True)
 
     def stop(self) -> None:
         """End the process, gently first."""
@@ -140,8 +178,8 @@ def _stop(process: BaseProcess | None) -> None:
 
 
 @contextmanager
-def _server(processes: Processes, port: int | None) -> Iterator[Server]:
-    server = Server(processes, port)
+def _server(processes: Processes, port: int | None, stop: threading.Event) -> Iterator[Server]:
+    server = Server(processes, port, stop)
     try:
         yield server
     finally:

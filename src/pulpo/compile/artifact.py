@@ -76,7 +76,10 @@ def json_text(value: Any) -> str:
 
 
 def json_lines(value: Any, width: int = 120) -> str:
-    """JSON as it is committed where it is long: what fits on a line stands on one, so that a review sees it whole."""
+    """JSON as it is committed where it is long: what fits on a line stands on one, so that a review sees it whole.
+
+    One space a level: the OpenAPI document is deep, and two would be a seventh of it.
+    """
     return _lines(value, "", 0, width) + "\n"
 
 
@@ -85,7 +88,7 @@ def _lines(value: Any, indent: str, before: int, width: int) -> str:
     text = json.dumps(value, ensure_ascii=False)
     if not value or not isinstance(value, dict | list) or len(indent) + before + len(text) <= width:
         return text
-    deeper = indent + "  "
+    deeper = indent + " "
     if isinstance(value, dict):
         names = (json.dumps(name, ensure_ascii=False) for name in value)
         parts = [

@@ -51,7 +51,8 @@ class Application:
         self.settings = settings
         self.root = root
         self.operations: dict[str, OperationSpec] = {operation.name: operation for operation in spec.operations}
-        self.store = store or connect(settings.database.url.get_secret_value(), root)
+        database = settings.database
+        self.store = store or connect(database.url.get_secret_value(), root, query_timeout=database.query_timeout)
         self.references = References(spec, self.store)
         self._engine: Engine | None = None
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pydantic_core
+from pydantic import BaseModel
 
 from pulpo.errors import PulpoError
 from pulpo.model.model import new_id
@@ -41,10 +42,14 @@ async def call(
     app: Application, spec: OperationSpec, raw: bytes | str | Mapping[str, Json], caller: Caller, key: str | None
 ) -> Called:
     """Validate, look the key up, run, journal. Raises PulpoError."""
-    text = await _input(app, spec, raw)
-    claim = Key.of(caller, spec.name, key, text) if key is not None else None
+    value = _asked(spec, raw)
+    claim = Key.of(caller, spec.name, key, _text(value)) if key is not None else None
+    # before references: what the first call named may be gone by now
     if claim is not None and (answer := await claim.stored(app.store)) is not None:
         return _replay(answer)
+    if value is not None:
+        await app.references.resolve(spec.input.fields, value)
+    text = _text(value)
     if not app.engine.worker.accepting:
         raise PulpoError("PULPO612", "the server is stopping", headers={"Retry-After": "1"})
     run = Run(
@@ -68,13 +73,13 @@ async def call(
         raise PulpoError("PULPO409", f"run {run.id} was taken over by another worker") from None
 
 
-async def _input(app: Application, spec: OperationSpec, raw: bytes | str | Mapping[str, Json]) -> str:
+def _asked(spec: OperationSpec, raw: bytes | str | Mapping[str, Json]) -> BaseModel | None:
     text = shapes.text_of(raw)
-    if spec.input.cls is None:
-        return "{}"
-    value = shapes.asked(spec.input.cls, text)
-    await app.references.resolve(spec.input.fields, value)
-    return value.model_dump_json(exclude_unset=True)
+    return None if spec.input.cls is None else shapes.asked(spec.input.cls, text)
+
+
+def _text(value: BaseModel | None) -> str:
+    return "{}" if value is None else value.model_dump_json(exclude_unset=True)
 
 
 def _replay(answer: Answer) -> Called:

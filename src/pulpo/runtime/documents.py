@@ -169,14 +169,15 @@ class Documents:
         Raises:
             PulpoError: PULPO601, PULPO602 the body; PULPO510 a reference; PULPO501, PULPO504 taken; a hook's own.
         """
-        document = await self._received(raw)
+        document = self._validated(raw, self._on_create)
         claim = self._claim(document, caller, key)
         for attempt in range(ATTEMPTS):
+            # before references and hooks: what the first request needed may be gone by now
             if claim is not None and (answer := await claim.stored(self._store)) is not None:
                 return self._replayed(answer)
             try:
                 if attempt:  # a hook may have changed the document: begin with what came, which costs less than copies
-                    document = await self._received(raw)
+                    document = self._validated(raw, self._on_create)
                 return await self._create(document, caller, claim)
             except _Again:
                 continue
@@ -187,13 +188,8 @@ class Documents:
                 raise
         raise _kept_changing(self.spec.name)
 
-    async def _received(self, raw: Raw) -> Model:
-        """A new document as the client sent it, its references looked up."""
-        document = self._validated(raw, self._on_create)
-        await self._references.resolve(self._store, document)
-        return document
-
     async def _create(self, document: Model, caller: Caller, claim: Key | None) -> Written:
+        await self._references.resolve(self._store, document)
         await self._refuse_ambiguous(document, None)
         context = await self._hook("before_create", document, caller)
         moment = now()

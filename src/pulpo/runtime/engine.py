@@ -26,6 +26,7 @@ from pulpo.runtime.held import Held, key_writes
 from pulpo.runtime.intents import first_intents
 from pulpo.runtime.journal import Run, StepRun, clock
 from pulpo.runtime.keys import Answer, Key
+from pulpo.runtime.listing import TOUCHING
 from pulpo.runtime.tables import PLANS, RUNS, STEPS
 from pulpo.runtime.workers import Worker
 from pulpo.spec import FlowPlan, Json, OperationSpec, Step, Wire
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("pulpo.engine")
 
 POLL = 0.05
-TOUCHING = 200
-"""Of how many steps the runs that touched a document are found."""
 """Seconds between two looks at a run that another process executes."""
 
 
@@ -122,10 +121,12 @@ class Engine:
             NotFound: PULPO404, no such flow, or a reference to nothing.
             PulpoError: PULPO601/602 the input, PULPO406 a live run for the same `one_per` value, PULPO410 the key.
         """
-        plan, text, live = await self.prepare(flow, raw)
-        claim = Key.of(caller, f"flows/{flow}", key, text) if key else None
+        plan, value = self._asked(flow, raw)
+        claim = Key.of(caller, f"flows/{flow}", key, value.model_dump_json(exclude_unset=True)) if key else None
+        # before references: what the first request named may be gone by now
         if claim is not None and (answer := await claim.stored(self.store)) is not None and answer.run:
             return await self.run(answer.run)
+        text, live = await self._resolved(plan, value)
         run, steps = self._new(plan, text, live, caller, run_id, retry_of)
         writes: list[Write] = [run.insert(), *(step.insert() for step in steps)]
         if claim is not None:
@@ -150,14 +151,19 @@ class Engine:
 
     async def prepare(self, flow: str, raw: bytes | str | Mapping[str, Json]) -> tuple[FlowPlan, str, str | None]:
         """A flow's plan, its validated input as JSON text with references resolved, and its `one_per` value."""
+        plan, value = self._asked(flow, raw)
+        return plan, *await self._resolved(plan, value)
+
+    def _asked(self, flow: str, raw: bytes | str | Mapping[str, Json]) -> tuple[FlowPlan, BaseModel]:
         plan = self.application.plans.get(flow)
         if plan is None:
             raise NotFound("flow", flow)
-        cls = self.input_of(flow)
-        value = shapes.asked(cls, shapes.text_of(raw))
+        return plan, shapes.asked(self.input_of(flow), shapes.text_of(raw))
+
+    async def _resolved(self, plan: FlowPlan, value: BaseModel) -> tuple[str, str | None]:
         await self.application.references.resolve(shapes.flow_references(plan), value)
         live = getattr(value, plan.one_per) if plan.one_per else None
-        return plan, value.model_dump_json(exclude_unset=True), None if live is None else str(live)
+        return value.model_dump_json(exclude_unset=True), None if live is None else str(live)
 
     def input_of(self, flow: str) -> type[BaseModel]:
         """The class of a flow's input."""
@@ -193,7 +199,7 @@ class Engine:
         other = page.records[0].id if page.records else "another run"
         return PulpoError(
             "PULPO406",
-            f"{other} is a live run of {flow} for {plan.one_per} {live}",
+            f"{other} is a live run of {flow} for this {plan.one_per}",
             hint=f"wait for it, or cancel it: pulpo runs cancel {other}",
         )
 

@@ -13,8 +13,8 @@ from pulpo.runtime.journal import Run, State, StepRun
 from pulpo.runtime.keys import Answer, Key
 from pulpo.store.port import Batch, Store, Write, WriteFailed
 
-UNRECORDED = frozenset({"PULPO505", "PULPO507"})
-"""What the store says when it takes nothing now: no room, not reachable. It is no verdict on what was to be stored."""
+UNRECORDED = frozenset({"PULPO505", "PULPO507", "PULPO512"})
+"""What the store says when it cannot do it now: no room, not reachable, too slow. No verdict on what was to be kept."""
 
 
 class Held:

@@ -36,14 +36,17 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A client's key, scoped to principal and route; `body` is a hash of the validated body."""
+    """A client's key, scoped to principal and route; `body` is a hash of the body as sent, validated."""
 
     id: str
     body: str
 
     @staticmethod
     def of(caller: Caller, route: str, key: str, body: str) -> Key:
-        """The key of a request; `body` is its validated JSON text."""
+        """The key of a request; `body` is its validated JSON text, its references as the client wrote them.
+
+        So the stored answer is found though what they lead to has gone since.
+        """
         if not 1 <= len(key) <= LONGEST:
             raise PulpoError("PULPO603", f"an idempotency key has 1 to {LONGEST} characters")
         scope = f"{caller.principal}\0{route}\0{key}"

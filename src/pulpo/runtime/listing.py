@@ -26,6 +26,10 @@ RUN_STATES = (
     "queued", "running", "waiting", "stopped", "completed", "failed", "cancelling", "cancelled", "compensating",
     "compensated",
 )  # fmt: skip
+TOUCHED = 10
+"""How many documents a list of runs can be asked about at once."""
+TOUCHING = 200
+"""Of how many steps the runs that touched a document are found."""
 RUN_FIELDS = Fields.of(
     (
         FieldSpec("state", "enum", values=RUN_STATES),

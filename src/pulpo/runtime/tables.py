@@ -55,6 +55,7 @@ JOURNAL: tuple[Collection, ...] = (
             Column("state", "text"),
             Column("touches", "text", many=True),
         ),
+        indexes=(Index(("touches",)),),
     ),
     Collection(WORKERS),
     Collection(KEYS, columns=(Column("expires_at", "text"),), indexes=(Index(("expires_at",)),)),

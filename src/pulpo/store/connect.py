@@ -7,24 +7,25 @@ from urllib.parse import parse_qsl, unquote
 
 from pulpo.errors import PulpoError
 from pulpo.store.own_server import with_user
-from pulpo.store.port import Store
+from pulpo.store.port import QUERY_TIMEOUT, Store
 from pulpo.store.sqlite import SqliteStore
 
 
-def connect(url: str, root: Path) -> Store:
+def connect(url: str, root: Path, *, query_timeout: float = QUERY_TIMEOUT) -> Store:
     """The store at an address, not opened yet.
 
     Args:
         url: `sqlite:///relative/path.db`, relative to `root`, or `sqlite:////absolute/path.db`; `?keep_events=1000`
             says how many batches' events are kept. Or `mongodb://host/NAME?replicaSet=rs0`, as MongoDB has it.
         root: The project's folder.
+        query_timeout: Seconds that a query may take.
 
     Raises:
         PulpoError: PULPO105, the address names no store that there is, or its driver is not installed.
     """
     scheme, separator, rest = url.partition("://")
     if scheme in ("mongodb", "mongodb+srv"):
-        return _mongo(with_user(url, root))
+        return _mongo(with_user(url, root), query_timeout)
     if scheme != "sqlite" or not separator:
         raise PulpoError(  # the address itself may hold a password
             "PULPO105",
@@ -38,10 +39,11 @@ def connect(url: str, root: Path) -> Store:
             "database.url names no file",
             hint="it reads sqlite:///relative/path.db or sqlite:////absolute/path.db",
         )
-    return SqliteStore(root / unquote(place[1:]), keep_events=_kept_events(options))
+    file = root / unquote(place[1:])
+    return SqliteStore(file, keep_events=_kept_events(options), query_timeout=query_timeout)
 
 
-def _mongo(url: str) -> Store:
+def _mongo(url: str, query_timeout: float) -> Store:
     try:
         from pulpo.store.mongo import MongoStore  # noqa: PLC0415 - the driver is an extra
     except ModuleNotFoundError as error:
@@ -50,7 +52,7 @@ def _mongo(url: str) -> Store:
         raise PulpoError(
             "PULPO105", "the driver for MongoDB is not installed", hint="pip install 'pulpo-core[mongodb]'"
         ) from None
-    return MongoStore(url)
+    return MongoStore(url, query_timeout=query_timeout)
 
 
 def _kept_events(options: str) -> int:

@@ -8,14 +8,15 @@ from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pymongo
-from pymongo.errors import PyMongoError, ServerSelectionTimeoutError
+from bson.errors import BSONError
+from pymongo.errors import ExecutionTimeout, PyMongoError, ServerSelectionTimeoutError
 
 from pulpo.errors import PulpoError
 from pulpo.model.conditions import Condition
 from pulpo.store.mongo_aggregate import aggregation
 from pulpo.store.mongo_calls import undisturbed
 from pulpo.store.mongo_client import Address, check_server, database_of
-from pulpo.store.mongo_errors import problem, translated
+from pulpo.store.mongo_errors import DRIVER, problem, translated
 from pulpo.store.mongo_events import EventLog
 from pulpo.store.mongo_filter import where as filtered
 from pulpo.store.mongo_query import find
@@ -24,6 +25,7 @@ from pulpo.store.mongo_schema import bring_up_to_date, make_ours
 from pulpo.store.mongo_table import TEXT, Table, table_of
 from pulpo.store.mongo_writer import PATIENCE, Writer
 from pulpo.store.port import (
+    QUERY_TIMEOUT,
     Aggregate,
     Batch,
     Collection,
@@ -35,6 +37,7 @@ from pulpo.store.port import (
     Query,
     Record,
     Unreachable,
+    too_long,
 )
 
 if TYPE_CHECKING:
@@ -51,12 +54,15 @@ class MongoStore:
 
     Args:
         url: The address; `keep_events=…` in it says how many commits' events are kept.
+        query_timeout: Seconds that a query may take.
         patience: Seconds that a new primary, or the end of other transactions, is waited for by a commit.
     """
 
-    def __init__(self, url: str, *, patience: float = PATIENCE) -> None:
+    def __init__(self, url: str, *, patience: float = PATIENCE, query_timeout: float = QUERY_TIMEOUT) -> None:
         self.address = Address(url)
         self._patience = patience
+        self._query_timeout = query_timeout
+        self._most = max(1, round(query_timeout * 1000))  # as the server has it
         self._tables: dict[str, Table] = {}
         self._client: AsyncMongoClient[dict[str, Any]] | None = None
 
@@ -162,11 +168,12 @@ class MongoStore:
                     skip=query.offset,
                     limit=query.limit + 1,
                     batch_size=query.limit + 1,
+                    max_time_ms=self._most,
                 )
                 .to_list()
             )
         except PyMongoError as error:
-            raise problem(error) from error
+            raise self._problem(error) from error
         if len(found) <= query.limit:
             return found, None
         del found[query.limit :]
@@ -176,16 +183,23 @@ class MongoStore:
     async def count(self, collection: str, where: Condition | None = None) -> int:
         """How many documents there are where the condition holds."""
         wanted = filtered(self._tables[collection], where) if where is not None else {}
-        with translated():
-            return await self._collection(collection).count_documents(wanted)
+        try:
+            return await self._collection(collection).count_documents(wanted, maxTimeMS=self._most)
+        except PyMongoError as error:
+            raise self._problem(error) from error
 
     @undisturbed
     async def aggregate(self, wanted: Aggregate) -> tuple[Group, ...]:
         """The first groups, in the order of their keys."""
         asked = aggregation(self._tables[wanted.collection], wanted)
-        with translated():
-            found = await (await self._collection(wanted.collection).aggregate(asked.pipeline)).to_list()
-        return asked.groups(found)
+        try:
+            cursor = await self._collection(wanted.collection).aggregate(asked.pipeline, maxTimeMS=self._most)
+            return asked.groups(await cursor.to_list())
+        except DRIVER as error:
+            raise self._problem(error) from error
+
+    def _problem(self, error: PyMongoError | BSONError) -> PulpoError:
+        return too_long(self._query_timeout) if isinstance(error, ExecutionTimeout) else problem(error)
 
     async def commit(self, batch: Batch) -> tuple[int, ...]:
         """Write a batch: all of it, durably, or nothing and the first reason why."""

@@ -182,7 +182,8 @@ def table_of(collection: Collection) -> Table:
     indexes: dict[str, IndexKeys] = {}
     unique: dict[tuple[str, ...], tuple[str, ...]] = {}
     for index in collection.indexes:
-        keys = tuple(_indexed(columns.get(name), collection, name) for name in index.fields)
+        alone = len(index.fields) == 1 and not index.unique
+        keys = tuple(_indexed(columns.get(name), collection, name, alone=alone) for name in index.fields)
         if index.unique:
             unique[keys] = index.fields
         elif keys[-1] != "_id":
@@ -226,8 +227,8 @@ def _keep_apart(collection: Collection, columns: Mapping[str, Field]) -> None:
             )
 
 
-def _indexed(column: Field | None, collection: Collection, name: str) -> str:
-    if column is None or column.many or column.kind == "json":
+def _indexed(column: Field | None, collection: Collection, name: str, *, alone: bool) -> str:
+    if column is None or (column.many and not alone) or column.kind == "json":
         raise PulpoError("PULPO102", f"{collection.name}: {name} cannot be indexed, it is no single scalar field")
     return column.key
 

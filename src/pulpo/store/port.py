@@ -24,6 +24,8 @@ from pulpo.errors import PulpoError
 from pulpo.model.conditions import Condition
 from pulpo.spec import Json
 
+QUERY_TIMEOUT = 10.0
+"""Seconds that one query may take, unless a store was made with another limit."""
 Bucket: TypeAlias = Literal["hour", "day", "week", "month", "year"]
 ColumnKind: TypeAlias = Literal["text", "integer", "number", "boolean", "money", "datetime", "date", "json"]
 
@@ -45,7 +47,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index over top-level columns. A unique one does not hold documents where a field is null."""
+    """An index over top-level columns. A unique one does not hold documents where a field is null.
+
+    Over one column with `many`, and nothing else, it finds the documents that have some value among the entries.
+    """
 
     fields: tuple[str, ...]
     unique: bool = False
@@ -276,8 +281,21 @@ class Unreachable(PulpoError):
         super().__init__("PULPO507", detail, hint=hint, headers={"Retry-After": "1"})
 
 
+def too_long(seconds: float) -> PulpoError:
+    """PULPO512: a query was stopped, since it took longer than that."""
+    return PulpoError(
+        "PULPO512",
+        f"a query may take {seconds:g} s, and this one was stopped",
+        hint="ask for less, filter and sort by indexed fields, or raise query_timeout of [database]",
+    )
+
+
 class Store(Protocol):
-    """A database of JSON documents."""
+    """A database of JSON documents.
+
+    `query`, `query_json`, `count` and `aggregate` are stopped with PULPO512 when they take longer than the store was
+    told that a query may.
+    """
 
     async def open(self, collections: tuple[Collection, ...]) -> None:
         """Connect and make collections, columns and indexes what is declared. Additive changes only.

@@ -12,7 +12,19 @@ import apsw
 
 from pulpo.errors import PulpoError
 from pulpo.model.conditions import Condition
-from pulpo.store.port import Aggregate, Batch, Collection, Commits, Event, Group, JsonPage, Page, Query, Record
+from pulpo.store.port import (
+    QUERY_TIMEOUT,
+    Aggregate,
+    Batch,
+    Collection,
+    Commits,
+    Event,
+    Group,
+    JsonPage,
+    Page,
+    Query,
+    Record,
+)
 from pulpo.store.sqlite_aggregate import aggregation
 from pulpo.store.sqlite_events import EventFeed
 from pulpo.store.sqlite_file import PATIENCE, connect, make_ours, patiently
@@ -35,17 +47,25 @@ class SqliteStore:
         path: The file; it and its folder are made if need be.
         keep_events: How many rows of events are kept for replay: of 1 to 16 commits each.
         patience: Seconds that a lock held by another process is waited for.
+        query_timeout: Seconds that a query may take.
         max_pages: Upper limit of the file's size in pages of 4 KiB, beyond which it is full; None for the disk's.
     """
 
     def __init__(
-        self, path: Path, *, keep_events: int = 50_000, patience: float = PATIENCE, max_pages: int | None = None
+        self,
+        path: Path,
+        *,
+        keep_events: int = 50_000,
+        patience: float = PATIENCE,
+        query_timeout: float = QUERY_TIMEOUT,
+        max_pages: int | None = None,
     ) -> None:
         if keep_events < 1:
             raise ValueError("keep_events is at least 1")
         self.path = path
         self._keep_events = keep_events
         self._patience = patience
+        self._query_timeout = query_timeout
         self._max_pages = max_pages
         self._tables: dict[str, Table] = {}
         self._parts: tuple[Reader, Writer, EventFeed, LogCopies] | None = None
@@ -56,7 +76,7 @@ class SqliteStore:
         self._tables = {collection.name: table_of(collection) for collection in collections}
         self._statements.cache_clear()
         db = await asyncio.to_thread(prepare, self.path, self._tables, self._patience, self._max_pages)
-        reader = Reader(self.path)
+        reader = Reader(self.path, self._query_timeout)
         feed = EventFeed(reader)
         writer = Writer(db, self._tables, keep_events=self._keep_events, told=feed.wake, patience=self._patience)
         self._parts = reader, writer, feed, LogCopies(db, self.path)

@@ -11,7 +11,7 @@ from typing import Any
 from pulpo.errors import PulpoError
 from pulpo.model.conditions import All, Compare, Condition, Not, Some
 from pulpo.model.model import timestamp
-from pulpo.store.sqlite_schema import ColumnSql, Table, json_path, scaled
+from pulpo.store.sqlite_schema import ColumnSql, Table, entries
 
 _ORDER = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _TEXTUAL = ("text", "datetime", "date", "json")
@@ -80,20 +80,15 @@ def _starts_with(sql: str, prefix: str, args: list[Any]) -> str:
 
 
 def _some_entry(column: ColumnSql, operator: str, value: Any, args: list[Any]) -> str:
-    """Holds for one entry: each segment of the path is walked through its list, or taken as a list of one."""
-    sources: list[str] = []
-    for level, segment in enumerate(column.path.split(".")):
-        holder, path = (f"e{level - 1}.value", json_path(segment)) if level else ("doc", json_path(segment))
-        inside = (
-            f"CASE WHEN json_type({holder},{path})='array' THEN json_extract({holder},{path}) "
-            f"ELSE json_array({holder}->{path}) END"
-        )
-        if level:
-            inside = f"CASE WHEN e{level - 1}.type='object' THEN {inside} ELSE '[null]' END"
-        sources.append(f"json_each({inside}) AS e{level}")
-    entry = scaled(f"e{len(sources) - 1}.value", column.kind, column.decimals)
+    """Holds for one entry; where the entries have a table, those that are some value are looked up there."""
+    if column.entries and operator in ("eq", "in") and value is not None:
+        given = value if operator == "in" else (value,)
+        if None not in given:
+            test = _one_of(column, "value", given, args)
+            return f"id IN (SELECT id FROM {column.entries} WHERE {test})"  # noqa: S608 - no value in it
+    source, entry = entries(column)
     test = _compare(column, entry, operator, value, args)
-    return f"EXISTS (SELECT 1 FROM {','.join(sources)} WHERE {test})"  # noqa: S608 - no value in it
+    return f"EXISTS (SELECT 1 FROM {source} WHERE {test})"  # noqa: S608 - no value in it
 
 
 def bound(column: ColumnSql, value: Any) -> Any:

@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +17,8 @@ from pulpo.spec import Json
 from pulpo.store.port import Collection, Column, ColumnKind, Index
 from pulpo.store.renames import BothNamesError, old_path, with_new_name
 from pulpo.store.upkeep import Change
+
+_EVENTS = ("insert", "update", "delete")
 
 
 def quoted(name: str) -> str:
@@ -45,7 +47,10 @@ def scaled(value: str, kind: ColumnKind, decimals: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ColumnSql:
-    """A declared column in SQL; `sql` is what a filter, a sort or an index uses for it (not where `many`)."""
+    """A declared column in SQL; `sql` is what a filter, a sort or an index uses for it (not where `many`).
+
+    `entries`: of one with `many` that has an index, the table of its entries, as SQL.
+    """
 
     path: str
     kind: ColumnKind
@@ -53,15 +58,20 @@ class ColumnSql:
     many: bool
     sql: str
     values: int = 0
+    entries: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What a collection's table is computed to have besides its documents."""
+    """What a collection's table is computed to have besides its documents.
+
+    `lists`: tables of entries, kept by triggers, with the script that makes each.
+    """
 
     virtual: Mapping[str, str]
     indexes: Mapping[str, str]
     renamed: Mapping[str, str]
+    lists: Mapping[str, str] = field(default_factory=dict)
 
 
 _FEW = (1, 2, 4, 8)
@@ -147,7 +157,14 @@ def table_of(collection: Collection) -> Table:
     unique: dict[str, tuple[str, ...]] = {}
     taken: dict[str, tuple[str, ...]] = {}
     indexed: dict[str, tuple[str, ...]] = {}
+    lists: dict[str, str] = {}
     for index in collection.indexes:
+        alone = columns.get(index.fields[0]) if len(index.fields) == 1 and not index.unique else None
+        if alone is not None and alone.many and alone.kind != "json":
+            name = f"{collection.name}/{alone.path}*"
+            columns[alone.path] = replace(alone, entries=quoted(name))
+            lists[name] = _list_sql(collection.name, name, alone)
+            continue
         parts = [_indexed(columns.get(name), collection, name) for name in index.fields]
         name = f"{collection.name}/{'+'.join(index.fields)}{'!' if index.unique else ''}"
         if name.lower() in {other.lower() for other in indexes}:
@@ -159,7 +176,7 @@ def table_of(collection: Collection) -> Table:
             named = ", ".join(f"{collection.name}.{part[1:-1]}" for part in parts)
             taken[f"UNIQUE constraint failed: {named}"] = index.fields
             taken[f"UNIQUE constraint failed: index '{name}'"] = index.fields
-    return Table(collection.name, columns, Layout(virtual, indexes, renamed), unique, taken, indexed)
+    return Table(collection.name, columns, Layout(virtual, indexes, renamed, lists), unique, taken, indexed)
 
 
 def _column(column: Column, virtual: dict[str, str], used: set[str]) -> ColumnSql:
@@ -190,6 +207,56 @@ def _index_sql(collection: str, index: Index, name: str, parts: list[str]) -> st
         parts = [*parts, "id"]  # lists go by the field, then by id: the index gives both
     kind = "UNIQUE INDEX" if index.unique else "INDEX"
     return f"CREATE {kind} {quoted(name)} ON {quoted(collection)}({','.join(parts)})"
+
+
+def entries(column: ColumnSql, document: str = "doc") -> tuple[str, str]:
+    """What a FROM reads the entries of a column with `many` from, and the expression of one.
+
+    Each segment of the path is walked through its list, or taken as a list of one.
+    """
+    sources: list[str] = []
+    for level, segment in enumerate(column.path.split(".")):
+        holder, path = (f"e{level - 1}.value", json_path(segment)) if level else (document, json_path(segment))
+        inside = (
+            f"CASE WHEN json_type({holder},{path})='array' THEN json_extract({holder},{path}) "
+            f"ELSE json_array({holder}->{path}) END"
+        )
+        if level:
+            inside = f"CASE WHEN e{level - 1}.type='object' THEN {inside} ELSE '[null]' END"
+        sources.append(f"json_each({inside}) AS e{level}")
+    return ",".join(sources), scaled(f"e{len(sources) - 1}.value", column.kind, column.decimals)
+
+
+def _list_sql(collection: str, name: str, column: ColumnSql) -> str:
+    """A table of a column's entries, (value, id), filled, and the triggers that keep it."""
+    table, listed, path = quoted(collection), quoted(name), json_path(column.path.partition(".")[0])
+
+    def found(document: str, more: str) -> str:
+        source, entry = entries(column, document)
+        return f"SELECT {entry}{more} FROM {source} WHERE {entry} IS NOT NULL"
+
+    source, entry = entries(column)
+    add = f"INSERT OR IGNORE INTO {listed} {found('NEW.doc', ',NEW.id')}"
+    remove = f"DELETE FROM {listed} WHERE id=OLD.id AND value IN ({found('OLD.doc', '')})"
+    changed = f"json_extract(OLD.doc,{path}) IS NOT json_extract(NEW.doc,{path})"
+    on_insert, on_update, on_delete = (f"CREATE TRIGGER {quoted(name + event)} AFTER" for event in _EVENTS)
+    return ";".join(
+        (
+            f"CREATE TABLE {listed}(value NOT NULL,id TEXT NOT NULL,PRIMARY KEY(value,id)) WITHOUT ROWID",
+            f"{on_insert} INSERT ON {table} BEGIN {add}; END",
+            f"{on_update} UPDATE OF doc ON {table} WHEN {changed} BEGIN {remove};{add}; END",
+            f"{on_delete} DELETE ON {table} BEGIN {remove}; END",
+            f"INSERT OR IGNORE INTO {listed} SELECT {entry},{table}.id FROM {table},{source} WHERE {entry} IS NOT NULL",
+        )
+    )
+
+
+def drop_lists(db: apsw.Connection, names: Iterable[str]) -> None:
+    """Take tables of entries away, and the triggers that keep them."""
+    for name in names:
+        for event in _EVENTS:
+            db.execute(f"DROP TRIGGER IF EXISTS {quoted(name + event)}")
+        db.execute(f"DROP TABLE {quoted(name)}")
 
 
 def bring_up_to_date(db: apsw.Connection, tables: Mapping[str, Table]) -> None:
@@ -259,7 +326,9 @@ def _differences(table: Table, had: Json) -> list[Change]:
             found.append(Change("additive", name, f"new index {shown}"))
         elif index not in layout.indexes:
             found.append(Change("additive", name, f"index {shown} is not needed any more"))
-    return found
+    fresh = sorted(layout.lists.keys() - had.get("lists", {}).keys())
+    paths = [index.partition("/")[2].removesuffix("*") for index in fresh]
+    return [*found, *(Change("additive", name, f"new index {path}") for path in paths)]
 
 
 def _fields(virtual: Mapping[str, str]) -> set[str]:
@@ -292,10 +361,18 @@ def _change(db: apsw.Connection, table: Table, had: Json) -> None:
     for name, sql in layout.indexes.items():
         if name not in had["indexes"] or name in stale:
             _create_index(db, table, name, sql)
+    _change_lists(db, layout.lists, had.get("lists", {}))
     db.execute(
         "INSERT INTO _collections VALUES(?,?) ON CONFLICT DO UPDATE SET layout=excluded.layout",
         (table.name, json.dumps(asdict(layout))),
     )
+
+
+def _change_lists(db: apsw.Connection, wanted: Mapping[str, str], had: Mapping[str, str]) -> None:
+    drop_lists(db, [name for name, sql in had.items() if wanted.get(name) != sql])
+    for name, sql in wanted.items():
+        if had.get(name) != sql:
+            db.execute(sql)
 
 
 def _create_index(db: apsw.Connection, table: Table, name: str, sql: str) -> None:

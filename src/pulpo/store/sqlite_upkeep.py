@@ -21,7 +21,7 @@ from pulpo.errors import PulpoError
 from pulpo.store.port import Collection, Insert, Record
 from pulpo.store.sqlite import prepare
 from pulpo.store.sqlite_file import PATIENCE, connect, inspect, patiently
-from pulpo.store.sqlite_schema import Table, changes, json_path, quoted, table_of
+from pulpo.store.sqlite_schema import Table, changes, drop_lists, json_path, quoted, table_of
 from pulpo.store.sqlite_writer import problem
 from pulpo.store.sqlite_writes import violated
 from pulpo.store.upkeep import SCAN, SCAN_BYTES, Change, Facts
@@ -179,7 +179,8 @@ class SqliteLoader:
         def empty(db: apsw.Connection) -> None:
             if collection in self._tables:
                 db.execute(f"DELETE FROM {quoted(collection)}")
-            elif db.execute("SELECT 1 FROM _collections WHERE name=?", (collection,)).get:
+            elif layout := db.execute("SELECT layout FROM _collections WHERE name=?", (collection,)).get:
+                drop_lists(db, json.loads(layout).get("lists", ()))
                 db.execute(f"DROP TABLE {quoted(collection)}")
                 db.execute("DELETE FROM _collections WHERE name=?", (collection,))
 

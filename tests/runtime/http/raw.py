@@ -81,6 +81,12 @@ class Talk:
         assert answer is not None, "closed without an answer"
         return answer
 
+    def rest(self) -> bytes:
+        """Everything until the connection is closed, as it is."""
+        while self._more():
+            pass
+        return self._rest
+
     def closed(self) -> bool:
         """Wait for the end of the connection: whether nothing more was said."""
         return not self._rest and not self._more()

@@ -25,10 +25,10 @@ class Wire(asyncio.Transport):
 class Asked(Cycle):
     """A cycle of its own, on a wire."""
 
-    def __init__(self, method: str = "GET", *, keep_alive: bool = True) -> None:
+    def __init__(self, method: str = "GET", version: str = "1.1", *, keep_alive: bool = True) -> None:
         self.wire, self.ends = Wire(), 0
         super().__init__(
-            {"type": "http", "method": method},  # type: ignore[typeddict-item]
+            {"type": "http", "method": method, "http_version": version},  # type: ignore[typeddict-item]
             self.wire,
             FlowControl(self.wire),
             None,  # type: ignore[arg-type]
@@ -127,3 +127,13 @@ async def test_messages_come_in_order() -> None:
     await cycle.give()
     with pytest.raises(RuntimeError, match="after the end"):
         await cycle.give()
+
+
+async def test_to_http_1_0_the_end_is_the_connections() -> None:
+    """An answer of unknown length has no chunks there."""
+    cycle = Asked(version="1.0", keep_alive=False)
+    await cycle.start()
+    await cycle.give(b"part", more=True)
+    await cycle.give(b"end")
+    assert cycle.wire.writes[0].endswith(b"connection: close\r\n\r\n")
+    assert (cycle.wire.writes[1:], cycle.wire.closed) == ([b"part", b"end"], True)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from typing import Any
 
 import httpx
 import pytest
 
 from pulpo.store.port import Batch, Insert
+
+from .conftest import forget_modules
 
 JSON = dict[str, Any]
 
@@ -276,6 +279,21 @@ async def test_a_create_with_a_key_happens_once(client: httpx.AsyncClient, order
     assert (other.status_code, other.json()["code"]) == (422, "PULPO410")
 
 
+async def test_a_create_sent_again_needs_nothing_that_the_first_one_needed(
+    client: httpx.AsyncClient, order: JSON
+) -> None:
+    """The stored answer, where a document that the body refers to is gone since."""
+    headers = {"Idempotency-Key": "k1"}
+    first = await client.post("/orders", json=order, headers=headers)
+    assert (await client.delete(f"/orders/{first.json()['id']}")).status_code == 204
+    assert (await client.delete(f"/customers/{order['customer_id']}")).status_code == 204
+    again = await client.post("/orders", json=order, headers=headers)
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert again.headers["idempotency-replayed"] == "true"
+    fresh = await client.post("/orders", json=order, headers={"Idempotency-Key": "k2"})
+    assert (fresh.status_code, fresh.json()["code"]) == (422, "PULPO510")
+
+
 async def test_lists_filter_sort_and_count(client: httpx.AsyncClient) -> None:
     """Equality by the field's type, a filter given twice means either, newest first by default."""
     for n in range(6):
@@ -369,3 +387,32 @@ async def test_writes_tell_of_themselves_with_ids_and_no_bodies(client: httpx.As
         {"type": "document.changed", "model": "Product", "id": "p1", "version": 2},
         {"type": "document.deleted", "model": "Product", "id": "p1"},
     ]
+
+
+async def test_a_project_may_ask_for_preconditions(
+    order: JSON, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `require_if_match`, changes without If-Match are a 428 and do nothing; `*` means any version."""
+    await client.post("/orders", json=order)
+    monkeypatch.setenv("PULPO_API_REQUIRE_IF_MATCH", "true")
+    forget_modules()
+    strict = importlib.import_module("generated.api.app").app
+    address = "/orders/ORD-20251030-001"
+    async with (
+        strict.router.lifespan_context(strict),
+        httpx.AsyncClient(transport=httpx.ASGITransport(strict), base_url="http://localhost:8000") as asking,
+    ):
+        for method in ("PUT", "PATCH", "DELETE"):
+            for headers in ({}, {"If-None-Match": '"7"'}):
+                answer = await asking.request(method, address, json=order, headers=headers)
+                assert (answer.status_code, answer.json()["code"]) == (428, "PULPO617"), method
+        assert (await asking.get(address)).headers["etag"] == '"1"'
+        assert (await asking.patch(address, json={"note": "x"}, headers={"If-Match": '"7"'})).status_code == 412
+        assert (await asking.patch(address, json={"note": "x"}, headers={"If-Match": '"1"'})).status_code == 200
+        assert (await asking.delete(address, headers={"If-Match": "*"})).status_code == 204
+        described = (await asking.get("/openapi.json")).json()
+    assert "428" in described["paths"]["/orders/{id}"]["delete"]["responses"]
+    assert described["components"]["parameters"]["If-Match"]["required"] is True
+    usual = (await client.get("/openapi.json")).json()
+    assert "428" not in usual["paths"]["/orders/{id}"]["delete"]["responses"]
+    assert "required" not in usual["components"]["parameters"]["If-Match"]

@@ -50,6 +50,8 @@ MALFORMED = {
     "a byte that is no ASCII in the address": b"GET /products/\xff HTTP/1.1\r\n" + HOST + b"\r\n",
     "a method that is none": b"FROB /livez HTTP/1.1\r\n" + HOST + b"\r\n",
     "a tunnel": b"CONNECT evil.example:80 HTTP/1.1\r\n" + HOST + b"\r\n",
+    "chunks in HTTP/1.0": TO_PRODUCTS.replace(b"/1.1", b"/1.0") + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "a version that is none": b"GET /livez HTTP/2.0\r\n" + HOST + b"\r\n",
     "HTTP/2 at once": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
 }
@@ -174,13 +176,13 @@ def test_an_answer_that_nobody_takes_is_given_up(spoken: Spoken) -> None:
 
 def test_requests_sent_ahead_are_answered_in_order(spoken: Spoken) -> None:
     """Ten in one piece, a body among them; of a hundred, the first ones, and then the connection is closed."""
-    asks = [b"GET /products/none-%d HTTP/1.1\r\n" % n + HOST + b"\r\n" for n in range(100)]
+    asks = [b"GET /products/none HTTP/1.1\r\n" + HOST + b"X-Request-ID: n%d\r\n\r\n" % n for n in range(100)]
     with spoken.talk() as talk:
         talk.say(b"".join(asks[:5]) + post(PRODUCT % b"AHEAD") + b"".join(asks[5:9]))
         answers = [talk.heard() for _ in range(10)]
         assert [answer.status for answer in answers] == [404] * 5 + [201] + [404] * 4
-        told = [answer.body for answer in answers if answer.status == 404]
-        assert all(b"none-%d" % n in body for n, body in enumerate(told))
+        told = [answer.headers["x-request-id"] for answer in answers if answer.status == 404]
+        assert told == [f"n{n}" for n in range(9)]
         assert talk.say(LIVEZ).heard().status == 200
     with spoken.talk() as talk:
         talk.say(b"".join(asks))
@@ -189,7 +191,7 @@ def test_requests_sent_ahead_are_answered_in_order(spoken: Spoken) -> None:
             answers.append(answer)
         assert 1 < len(answers) < 20
         assert answers[-1].headers["connection"] == "close"
-        assert all(b"none-%d" % n in answer.body for n, answer in enumerate(answers))
+        assert [answer.headers["x-request-id"] for answer in answers] == [f"n{n}" for n in range(len(answers))]
 
 
 def test_what_follows_a_good_request_does_not_change_its_answer(spoken: Spoken) -> None:
@@ -271,6 +273,43 @@ def test_an_offer_of_another_protocol_is_passed_over(spoken: Spoken, upgrade: by
     with spoken.talk() as talk:
         talk.say(b"GET /livez HTTP/1.1\r\n" + HOST + upgrade + b"\r\n" + LIVEZ)
         assert [talk.heard().status, talk.heard().status] == [200, 200]
+    with spoken.talk() as talk:  # as many as a client may send ahead, each of them with an offer
+        talk.say((b"GET /livez HTTP/1.1\r\n" + HOST + upgrade + b"\r\n") * 16)
+        assert [talk.heard().status for _ in range(16)] == [200] * 16
+
+
+def test_offers_without_end_are_refused(spoken: Spoken) -> None:
+    """Two thousand in one piece are too many to send ahead, and nothing breaks on them."""
+    offer = b"GET /livez HTTP/1.1\r\n" + HOST + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    with spoken.talk() as talk:
+        talk.say(offer * 2000)
+        statuses = []
+        while (answer := talk.hear()) is not None:
+            statuses.append(answer.status)
+        assert set(statuses) <= {200, 400}
+        assert len(statuses) < 20
+        assert talk.closed()
+    assert spoken.get("/livez").status == 200
+
+
+@pytest.mark.parametrize("upgrade", [b"", b"Connection: Upgrade\r\nUpgrade: h2c\r\n"])
+def test_http_1_0_hears_what_it_understands(spoken: Spoken, upgrade: bytes) -> None:
+    """No chunks and no interim answer: a body of unknown length ends with the connection."""
+    sku = b"OLD%d" % len(upgrade)
+    ask = b"/products/export?fields=sku&sku=" + sku + b" HTTP/1.0\r\n" + HOST + upgrade
+    with spoken.talk() as talk:
+        assert talk.say(post(PRODUCT % sku)).heard().status == 201
+    with spoken.talk() as talk:
+        talk.say(b"GET " + ask + b"\r\n")
+        head, _, body = talk.rest().partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 ")
+        assert b"transfer-encoding" not in head.lower()
+        assert b"connection: close" in head.lower()
+        assert json.loads(body)["sku"] == sku.decode()
+    with spoken.talk() as talk:
+        talk.say(b"POST /products HTTP/1.0\r\n" + HOST + JSON + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n{}")
+        assert talk.heard().status == 422
+        assert talk.closed()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import quote
 
@@ -121,3 +122,37 @@ async def test_runs_and_events_take_no_operators(client: httpx.AsyncClient, orde
         assert (await client.get(path, params={"cursor": value})).status_code == 400
     assert (await client.get("/events", headers={"Last-Event-ID": quote(value)})).status_code == 400
     assert (await client.get("/runs")).json() == runs
+
+
+async def test_no_problem_repeats_what_was_sent(client: httpx.AsyncClient, order: dict[str, Any]) -> None:
+    """Ids, keys, names of flows, values of parameters and of a body; which parameter or field it was is said."""
+    canary = "canary7f3a"
+    await client.post("/orders", json=order)
+    requests = [
+        *((method, f"/orders/{canary}", order) for method in ("GET", "PUT", "PATCH", "DELETE")),
+        ("GET", f"/{canary}", None),
+        ("GET", f"/orders?unknown={canary}", None),
+        ("GET", f"/orders?status={canary}&total[gt]={canary}", None),
+        ("GET", f"/orders?limit={canary}", None),
+        ("GET", f"/orders?cursor={canary}", None),
+        ("GET", f"/orders?sort={canary}", None),
+        ("GET", f"/orders/aggregate?group={canary}", None),
+        ("GET", f"/orders/export?format={canary}", None),
+        ("POST", "/orders", {**order, "customer_id": canary}),
+        ("POST", "/orders", {**order, "items": canary}),
+        ("POST", "/orders/bulk", {"patch": [{"id": canary, "changes": {}}], "delete": [canary]}),
+        ("POST", "/operations/shop/payments/pay", {"order_id": canary}),
+        ("POST", f"/operations/shop/{canary}", {}),
+        ("POST", f"/flows/{canary}/runs", {}),
+        ("POST", "/flows/settle/runs", {"order_id": canary}),
+        ("GET", f"/runs/{canary}", None),
+        ("POST", f"/runs/{canary}/cancel", {}),
+        ("GET", f"/events?cursor={canary}", None),
+    ]
+    for method, address, body in requests:
+        answer = await client.request(method, address, json=body)
+        assert answer.status_code >= 400 or address.endswith("/bulk"), address
+        problems = [answer.json()] if answer.status_code >= 400 else answer.json()["patch"] + answer.json()["delete"]
+        for problem in problems:
+            problem.pop("id", None)  # of a bulk item: which one it was
+            assert canary not in json.dumps(problem), (method, address, answer.text)

@@ -21,6 +21,7 @@ def narrow(shop: Path, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> FastAPI
     from .conftest import forget_modules
 
     monkeypatch.setenv("PULPO_API_CONCURRENCY", "2")
+    monkeypatch.setenv("PULPO_API_EXPORTS", "2")
     monkeypatch.setenv("PULPO_API_QUEUE", "1")
     forget_modules()
     app = importlib.import_module("generated.api.app").app
@@ -94,8 +95,35 @@ async def test_event_streams_take_no_place(narrow: FastAPI) -> None:
             await asyncio.gather(*streams, return_exceptions=True)
 
 
-async def stream(app: FastAPI, started: asyncio.Event) -> None:
-    """Follow `/events` until cancelled; `started` once bytes come."""
+async def test_exports_have_a_limit_of_their_own(narrow: FastAPI) -> None:
+    """Two slow readers hold the two exports that may go out, beside two places that stay free; then there is room."""
+    async with narrow.router.lifespan_context(narrow):
+        begun = [asyncio.Event() for _ in range(2)]
+        readers = [asyncio.create_task(stream(narrow, started, "/products/export", slow=True)) for started in begun]
+        try:
+            await asyncio.wait_for(asyncio.gather(*(event.wait() for event in begun)), 10)
+            async with httpx.AsyncClient(
+                transport=httpx.ASGITransport(narrow), base_url="http://localhost:8000"
+            ) as client:
+                assert "pulpo_http_active 0" in (await client.get("/metrics")).text
+                assert {(await client.get("/products")).status_code for _ in range(4)} == {200}
+                refused = await client.get("/orders/export")
+                assert (refused.status_code, refused.json()["code"]) == (503, "PULPO612")
+                assert refused.headers["retry-after"] == "1"
+                readers[0].cancel()
+                await asyncio.wait(readers[:1])
+                wrong = await client.get("/orders/export?format=xml")  # gives its place back too
+                assert (wrong.status_code, wrong.json()["code"]) == (400, "PULPO603")
+                assert [(await client.get("/orders/export")).status_code for _ in range(3)] == [200] * 3
+        finally:
+            for task in readers:
+                task.cancel()
+            await asyncio.gather(*readers, return_exceptions=True)
+    assert narrow.state.metrics.admission.streams == narrow.state.exports.active == 0
+
+
+async def stream(app: FastAPI, started: asyncio.Event, path: str = "/events", *, slow: bool = False) -> None:
+    """Follow a stream until cancelled; `started` once bytes come, which a slow reader never takes."""
     asked = False
 
     async def receive() -> dict[str, object]:
@@ -109,8 +137,10 @@ async def stream(app: FastAPI, started: asyncio.Event) -> None:
     async def send(message: dict[str, object]) -> None:
         if message["type"] == "http.response.body":
             started.set()
+            if slow:
+                await asyncio.Event().wait()
 
-    scope = {"type": "http", "method": "GET", "path": "/events", "raw_path": b"/events", "query_string": b""}
+    scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b""}
     scope |= {"headers": [(b"host", b"localhost")], "client": ("127.0.0.1", 1), "http_version": "1.1"}
     await app({**scope, "asgi": {"version": "3.0"}, "scheme": "http", "server": ("localhost", 80)}, receive, send)
 

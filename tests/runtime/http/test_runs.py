@@ -52,14 +52,26 @@ async def test_an_operation_answers_with_its_output(client: httpx.AsyncClient, p
 
 
 async def test_an_operation_with_a_key_happens_once(client: httpx.AsyncClient, placed: JSON) -> None:
-    """The same answer again, marked as replayed; key and id name the same order; another body is a 422."""
+    """The same answer again, marked as replayed, though the order is gone since; another body is a 422."""
     headers = {"Idempotency-Key": "k"}
     first = await client.post(PAY, json={"order_id": placed["id"]}, headers=headers)
-    again = await client.post(PAY, json={"order_id": "ORD-20251030-001"}, headers=headers)
+    assert (await client.delete(f"/orders/{placed['id']}")).status_code == 204
+    again = await client.post(PAY, json={"order_id": placed["id"]}, headers=headers)
     assert again.json() == first.json()
     assert again.headers["idempotency-replayed"] == "true"
-    other = await client.post(PAY, json={"order_id": placed["id"], "method": "cash"}, headers=headers)
-    assert (other.status_code, other.json()["code"]) == (422, "PULPO410")
+    for body in ({"order_id": placed["id"], "method": "cash"}, {"order_id": "ORD-20251030-001"}):
+        other = await client.post(PAY, json=body, headers=headers)
+        assert (other.status_code, other.json()["code"]) == (422, "PULPO410")
+
+
+async def test_a_flow_with_a_key_starts_once(client: httpx.AsyncClient, placed: JSON) -> None:
+    """The same run again, though what its input names is gone since."""
+    headers, body = {"Idempotency-Key": "k"}, {"order_id": placed["id"]}
+    first = await client.post("/flows/settle/runs", json=body, headers=headers)
+    await finished(client, first.json())
+    assert (await client.delete(f"/orders/{placed['id']}")).status_code == 204
+    again = await client.post("/flows/settle/runs", json=body, headers=headers)
+    assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
 
 
 @pytest.mark.parametrize(
@@ -154,6 +166,32 @@ async def test_runs_are_listed_newest_first_by_pages(client: httpx.AsyncClient) 
     for query in ("state=asleep", "sort=name", "operation=x"):
         assert (await client.get(f"/runs?{query}")).json()["code"] == "PULPO603"
     assert (await client.get("/runs/none")).status_code == 404
+
+
+async def test_runs_are_found_by_what_they_wrote_to(client: httpx.AsyncClient, placed: JSON, order: JSON) -> None:
+    """By model and id, page by page; of several documents, those of any; a document that no run touched has none."""
+    other = (await client.post("/orders", json={**order, "order_number": "ORD-2"})).json()
+    runs = []
+    for each in (placed, other):
+        runs.append((await client.post(PAY, json={"order_id": each["id"]})).headers["pulpo-run"])
+        await asyncio.sleep(0.002)  # the clock of the journal counts milliseconds
+    await client.post(PAY, json={"order_id": placed["id"]})  # writes nothing: it is paid
+
+    async def touched(*documents: str, more: str = "") -> httpx.Response:
+        query = "&".join(f"touched={document}" for document in documents)
+        return await client.get(f"/runs?{query}{more}")
+
+    assert [run["id"] for run in (await touched(f"Order/{placed['id']}")).json()] == runs[:1]
+    assert (await touched("Order/none")).json() == []
+    both = f"Order/{placed['id']}", f"Order/{other['id']}"
+    page = await touched(*both, more="&limit=1&count=true")
+    assert [run["id"] for run in page.json()] == runs[1:]
+    assert page.headers["x-total-count"] == "2"
+    rest = await client.get(page.links["next"]["url"])
+    assert [run["id"] for run in rest.json()] == runs[:1]
+    assert "next" not in rest.links
+    many = await touched(*(f"Order/{number}" for number in range(11)))
+    assert (many.status_code, many.json()["code"]) == (400, "PULPO603")
 
 
 async def test_readiness_says_what_is_down(

@@ -28,6 +28,7 @@ class Cycle(RequestResponseCycle):
 
     _head = b""
     _says_close = False
+    _ends_it = False
 
     async def send(self, message: ASGISendEvent) -> None:
         """Take an ASGI message.
@@ -61,11 +62,13 @@ class Cycle(RequestResponseCycle):
         if not self.keep_alive and not self._says_close:
             lines.append(b"connection: close\r\n")
         if self.chunked_encoding is None and status not in (204, 304) and self.scope["method"] != "HEAD":
-            self.chunked_encoding = True
-            lines.append(b"transfer-encoding: chunked\r\n")
+            self._ends_it = self.scope["http_version"] == "1.0"  # which knows no chunks: the connection's end is its
+            self.chunked_encoding = not self._ends_it
+            if self.chunked_encoding:
+                lines.append(b"transfer-encoding: chunked\r\n")
         lines.append(b"\r\n")
         head = b"".join(lines)
-        if self.chunked_encoding:
+        if self.chunked_encoding or self._ends_it:
             self.transport.write(head)
         else:
             self._head = head
@@ -97,7 +100,7 @@ class Cycle(RequestResponseCycle):
             body = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
             if not more:
                 body += b"0\r\n\r\n"
-        else:
+        elif not self._ends_it:
             self.expected_content_length -= len(body)
             if self.expected_content_length < 0:
                 raise RuntimeError("the body is longer than its Content-Length")

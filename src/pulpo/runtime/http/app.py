@@ -20,7 +20,7 @@ from pulpo.runtime.bodies import beside
 from pulpo.runtime.http import problems, runs, system
 from pulpo.runtime.http.custom import router_of
 from pulpo.runtime.http.dispatch import Dispatcher
-from pulpo.runtime.http.limits import Admission
+from pulpo.runtime.http.limits import Admission, Exports
 from pulpo.runtime.http.metrics import Metrics
 from pulpo.runtime.http.middleware import Edge, to_logging
 from pulpo.settings import Settings
@@ -77,6 +77,7 @@ def create_app(application: Application, routers: Iterable[APIRouter] = ()) -> F
         redirect_slashes=False, telemetry={"tracing": False, "metrics": False, "logs": False},  # ours: see `_edge`
     )  # fmt: skip
     app.state.metrics = metrics
+    app.state.exports = Exports(api.exports)
     app.state.edge = partial(_edge, app, ordered, metrics)
     app.state.access = to_logging
     app.state.application = application

@@ -10,7 +10,7 @@ from pulpo.runtime.http.schemas import ref
 from pulpo.runtime.refusals import Refusal
 from pulpo.spec import Json
 
-ASK = ("PULPO603", "PULPO606", "PULPO610", "PULPO507", "PULPO612")
+ASK = ("PULPO603", "PULPO606", "PULPO610", "PULPO507", "PULPO512", "PULPO612")
 """What whoever reads something may hear."""
 _ONE = ("PULPO404", "PULPO604")
 _BODY = (*ASK, "PULPO601", "PULPO602", "PULPO607", "PULPO608", "PULPO505")
@@ -37,7 +37,7 @@ def run_paths(parts: Parts, own: Iterable[Refusal]) -> dict[str, Json]:
                 "operationId": "list_runs",
                 "summary": "List runs, the newest first",
                 "tags": ["runs"],
-                "parameters": [parameters.filters(parameters.RUNS), *parameters.paging()],
+                "parameters": [parameters.filters(parameters.RUNS), parameters.touched(), *parameters.paging()],
                 "responses": parts.answers({200: runs}, ASK, headers=("Link", "X-Total-Count")),
             }
         },
@@ -92,7 +92,7 @@ def system_paths(parts: Parts) -> dict[str, Json]:
     readyz = _plain(parts, "readyz", "Whether requests can be served", "system", ready, ("PULPO606",))
     readyz["responses"]["503"] = {"description": "Something is down", "content": {JSON: {"schema": ready}}}
     text = {"application/openmetrics-text": {"schema": {"type": "string"}}}
-    metrics = _plain(parts, "metrics", "Counters, as OpenMetrics", "system", {}, ("PULPO606", "PULPO507"))
+    metrics = _plain(parts, "metrics", "Counters, as OpenMetrics", "system", {}, ("PULPO606", "PULPO507", "PULPO512"))
     metrics["responses"]["200"]["content"] = text
     anything = {"type": "object", "additionalProperties": True}
     meta = {**anything, "properties": {"version": {"type": "integer"}}, "required": ["version"]}

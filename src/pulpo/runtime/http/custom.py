@@ -7,11 +7,12 @@ and `pulpo check` says so.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from pulpo.errors import CODES, PulpoError
+from pulpo.runtime.http.parts import EDGE
 from pulpo.spec import AppSpec, Json
 
 if TYPE_CHECKING:
@@ -94,37 +95,23 @@ def merged(document: Mapping[str, Json], routes: Mapping[str, Json]) -> dict[str
     return result
 
 
-def shadows(app: AppSpec) -> tuple[str, ...]:
-    """A sentence for each generated route whose requests a route of the project's takes, in order of the addresses."""
-    found = []
-    generated = [*_generated(app)]
-    for path, method, _ in _operations(app.routes.get("paths", {})):
+def shadows(app: AppSpec, document: Callable[[], Mapping[str, Json]]) -> tuple[str, ...]:
+    """A sentence for each generated route whose requests a route of the project's takes, in order of the addresses.
+
+    Args:
+        app: With what FastAPI says about the project's routes.
+        document: Makes the OpenAPI document of what is generated; not asked where the project has no routes.
+    """
+    found: list[str] = []
+    own = app.routes.get("paths", {})
+    generated = [*_operations(document()["paths"])] if own else []
+    for path, method, _ in _operations(own):
         found += [
             f"routes.py serves {method.upper()} {path} before the generated {method.upper()} {address}"
-            for address, other in generated
+            for address, other, _ in generated
             if method == other and _covers(path, address)
         ]
     return tuple(found)
-
-
-def _generated(app: AppSpec) -> Iterator[tuple[str, str]]:
-    """Address and method of each generated route."""
-    methods = {"get": "get", "replace": "put", "patch": "patch", "delete": "delete"}
-    for model in app.models:
-        yield from (
-            (model.path, method) for action, method in (("list", "get"), ("create", "post")) if action in model.api
-        )
-        if "list" in model.api:
-            yield from ((f"{model.path}/{each}", "get") for each in ("aggregate", "export"))
-        if {"create", "patch", "delete"} & set(model.api):
-            yield f"{model.path}/bulk", "post"
-        yield from ((f"{model.path}/{{id}}", method) for action, method in methods.items() if action in model.api)
-    for operation in app.operations:
-        yield operation.path, "post"
-    yield from ((path, "get") for path in ("/flows", "/flows/{name}", "/runs", "/runs/{id}", "/events", "/meta"))
-    yield from ((path, "get") for path in ("/livez", "/readyz", "/metrics", "/openapi.json"))
-    yield "/flows/{name}/runs", "post"
-    yield from ((f"/runs/{{id}}/{act}", "post") for act in ("cancel", "retry", "wake"))
 
 
 def _covers(path: str, address: str) -> bool:
@@ -172,7 +159,7 @@ def _answer_with_problems(operation: dict[str, Json]) -> None:
     answers = operation["responses"]
     if _is_fastapis(answers.get("422")):
         del answers["422"]
-    codes = ["PULPO606", "PULPO610", "PULPO612"]
+    codes = [*EDGE, "PULPO606", "PULPO610", "PULPO612"]
     if operation.get("parameters"):
         codes.append("PULPO603")
     if "requestBody" in operation:

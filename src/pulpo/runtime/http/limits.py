@@ -27,6 +27,41 @@ PATIENCE = 0.5
 """Seconds that a request should take at most, waiting included, when there are more than can be served."""
 _SMOOTH = 0.3
 
+STREAM = "pulpo.stream"
+"""Key of an answer's first ASGI message: it will be long, and gives its place back."""
+
+
+def full(detail: str) -> PulpoError:
+    """PULPO612, with the time to come back."""
+    return PulpoError(
+        "PULPO612",
+        detail,
+        hint="come back in a moment, with fewer at once",
+        headers={"Retry-After": str(RETRY_AFTER)},
+    )
+
+
+class Exports:
+    """How many exports go out at once: each lasts as long as its reader likes, so they take no place from others.
+
+    Args:
+        most: At once.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.active = 0
+
+    def enter(self) -> None:
+        """Begin one. Raises PulpoError PULPO612 where as many are going out as may."""
+        if self.active >= self._most:
+            raise full(f"{self.active} exports are going out")
+        self.active += 1
+
+    def leave(self) -> None:
+        """One has ended."""
+        self.active -= 1
+
 
 class Admission:
     """Places for requests in work, and a queue for those that wait for one.
@@ -44,7 +79,7 @@ class Admission:
         self.active = 0
         self.refused = 0
         self.streams = 0
-        """Event streams, which have given their place back."""
+        """Event streams and exports, which have given their place back."""
         self._left = 0
         self._rate = 0.0
         self._ticked = 0.0
@@ -91,12 +126,7 @@ class Admission:
             return None
         if self.active + len(self._waiting) >= self.most:
             self.refused += 1
-            raise PulpoError(
-                "PULPO612",
-                f"{self.active} requests are in work and {len(self._waiting)} wait",
-                hint="come back in a moment, with fewer at once",
-                headers={"Retry-After": str(RETRY_AFTER)},
-            )
+            raise full(f"{self.active} requests are in work and {len(self._waiting)} wait")
         place = asyncio.get_running_loop().create_future()
         self._waiting.append(place)
         self._begin_soon()

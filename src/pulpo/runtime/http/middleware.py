@@ -16,7 +16,7 @@ from pulpo.model.ids import ulid
 from pulpo.runtime import telemetry
 from pulpo.runtime.http import problems
 from pulpo.runtime.http.guard import Guard
-from pulpo.runtime.http.limits import ALWAYS, Admission
+from pulpo.runtime.http.limits import ALWAYS, STREAM, Admission
 from pulpo.runtime.http.metrics import Metrics
 from pulpo.settings import Settings
 
@@ -57,13 +57,14 @@ class Edge:
         self._allowed = lru_cache(maxsize=256)(_Verdict(Guard.of(settings)).refusal)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or one web socket."""
+        """Serve one request; web sockets are not served, whatever server offers one."""
         if scope["type"] == "http":
             await self._http(scope, receive, send)
-        elif scope["type"] == "websocket":  # of a project's own routes
-            await self._web_socket(scope, receive, send)
-        else:
+        elif scope["type"] == "lifespan":
             await self._app(scope, receive, send)
+        else:
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -98,14 +99,6 @@ class Edge:
             self._metrics.request(scope, status, seconds)
             if self._noted is not None:
                 self._note(self._noted, scope, headers, answer, status, seconds)
-
-    async def _web_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pages of other sites may open one anywhere, so who asks is looked at here too."""
-        if self._stranger(scope, dict(scope["headers"])) is None:
-            await self._app(scope, receive, send)
-            return
-        await receive()
-        await send({"type": "websocket.close", "code": 1008})
 
     def _stranger(self, scope: Scope, headers: dict[bytes, bytes]) -> PulpoError | None:
         client = scope.get("client")
@@ -223,7 +216,7 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = message.setdefault("headers", [])
-            if _STREAM in headers and self.admission is not None:
+            if (_STREAM in headers or STREAM in message) and self.admission is not None:
                 self._stream = self.admission  # it stays open, and takes no place from those who want an answer
                 self._stream.streams += 1
                 self.leave()

@@ -12,7 +12,7 @@ from pulpo.runtime import aggregation, bulk
 from pulpo.runtime.bodies import BESIDE
 from pulpo.runtime.http import built_in, parameters
 from pulpo.runtime.http.built_in import ASK
-from pulpo.runtime.http.parts import JSON, Parts, heads
+from pulpo.runtime.http.parts import JSON, Parts, heads, share_answers
 from pulpo.runtime.http.schemas import Schemas, ref
 from pulpo.runtime.refusals import Refusal, refusals
 from pulpo.settings import Settings
@@ -28,12 +28,14 @@ _BODY = (
     "PULPO608",
     "PULPO610",
     "PULPO507",
+    "PULPO512",
     "PULPO505",
     "PULPO612",
 )
 _STORED = ("PULPO414",)
 """What is stored no longer fits its model."""
 _WRITTEN = ("PULPO504", "PULPO510", "PULPO408")
+_CHANGED = ("PULPO609", "PULPO611")
 _CALLED = (
     *_BODY, "PULPO401", "PULPO402", "PULPO404", "PULPO405", "PULPO408", "PULPO409", "PULPO410", "PULPO411", "PULPO413",
     "PULPO415",
@@ -51,8 +53,9 @@ def openapi(app: AppSpec, plans: Mapping[str, FlowPlan], settings: Settings) -> 
     components = schemas.components()
     parts = Parts(components)
     paths: dict[str, Json] = {}
+    changed = (*_CHANGED, "PULPO617") if settings.api.require_if_match else _CHANGED
     for model in app.models:
-        paths.update(_model_paths(app, model, parts))
+        paths.update(_model_paths(app, model, parts, changed))
     for operation in app.operations:
         paths[operation.path] = {"post": _operation(operation, schemas, parts)}
         if bulk.served(app, operation):
@@ -64,6 +67,7 @@ def openapi(app: AppSpec, plans: Mapping[str, FlowPlan], settings: Settings) -> 
     paths.update(built_in.system_paths(parts))
     links = {name: each for model in app.models for name, each in _links(model).items()}
     shared = {"parameters": parameters.components(app, settings), **parts.components(), "links": links}
+    shared["responses"] = {**shared["responses"], **share_answers(paths)}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -105,7 +109,7 @@ def _reached(schemas: Mapping[str, Json], document: Json) -> dict[str, Json]:
 # models
 
 
-def _model_paths(app: AppSpec, model: ModelSpec, parts: Parts) -> dict[str, Json]:
+def _model_paths(app: AppSpec, model: ModelSpec, parts: Parts, changed: tuple[str, ...]) -> dict[str, Json]:
     one, many = names.snake(model.name), model.collection
     words = {"one": one.replace("_", " "), "many": many.replace("_", " ")}
     served: dict[str, tuple[str, str, Callable[[], dict[str, Json]]]] = {
@@ -115,9 +119,13 @@ def _model_paths(app: AppSpec, model: ModelSpec, parts: Parts) -> dict[str, Json
         "export": ("/export", "get", lambda: _export(app, model, parts)),
         "bulk": ("/bulk", "post", lambda: _bulk(model, parts)),
         "get": ("/{id}", "get", lambda: _get(app, model, parts)),
-        "replace": ("/{id}", "put", lambda: _change(model, "Replace", (JSON,), parts)),
-        "patch": ("/{id}", "patch", lambda: _change(model, "Patch", ("application/merge-patch+json", JSON), parts)),
-        "delete": ("/{id}", "delete", lambda: _delete(model, parts)),
+        "replace": ("/{id}", "put", lambda: _change(model, "Replace", (JSON,), parts, changed)),
+        "patch": (
+            "/{id}",
+            "patch",
+            lambda: _change(model, "Patch", ("application/merge-patch+json", JSON), parts, changed),
+        ),
+        "delete": ("/{id}", "delete", lambda: _delete(model, parts, changed)),
     }
     paths: dict[str, Json] = {}
     for action, (suffix, method, made) in served.items():
@@ -258,8 +266,10 @@ def _get(app: AppSpec, model: ModelSpec, parts: Parts) -> dict[str, Json]:
     return {"parameters": [*parameters.view(app, model), parameters.IF_NONE_MATCH], "responses": responses}
 
 
-def _change(model: ModelSpec, kind: str, media: Iterable[str], parts: Parts) -> dict[str, Json]:
-    codes = (*_BODY, *_ONE, *_STORED, *_WRITTEN, "PULPO609", "PULPO611")
+def _change(
+    model: ModelSpec, kind: str, media: Iterable[str], parts: Parts, changed: tuple[str, ...]
+) -> dict[str, Json]:
+    codes = (*_BODY, *_ONE, *_STORED, *_WRITTEN, *changed)
     return {
         "parameters": [parameters.IF_MATCH, parameters.IF_NONE_MATCH],
         "requestBody": {**parts.body(ref(model.name + kind), media), "required": True},
@@ -269,8 +279,8 @@ def _change(model: ModelSpec, kind: str, media: Iterable[str], parts: Parts) -> 
     }
 
 
-def _delete(model: ModelSpec, parts: Parts) -> dict[str, Json]:
-    codes = (*ASK, *_ONE, *_STORED, "PULPO408", "PULPO505", "PULPO609", "PULPO611")
+def _delete(model: ModelSpec, parts: Parts, changed: tuple[str, ...]) -> dict[str, Json]:
+    codes = (*ASK, *_ONE, *_STORED, "PULPO408", "PULPO505", *changed)
     return {
         "parameters": [parameters.IF_MATCH, parameters.IF_NONE_MATCH],
         "responses": parts.answers({204: None}, codes, own=_refused(model, "before_delete")),

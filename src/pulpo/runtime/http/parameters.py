@@ -14,7 +14,7 @@ from pulpo.runtime import aggregation, export
 from pulpo.runtime.expansion import expandables
 from pulpo.runtime.filters import CLAUSES, SEVERAL, VALUES, Fields
 from pulpo.runtime.http.schemas import ref
-from pulpo.runtime.listing import DEEPEST, PAGE, RUN_FIELDS, SORTED
+from pulpo.runtime.listing import DEEPEST, PAGE, RUN_FIELDS, SORTED, TOUCHED, TOUCHING
 from pulpo.settings import Settings
 from pulpo.spec import AppSpec, Json, ModelSpec
 
@@ -51,7 +51,6 @@ _SHARED = (
         "If-None-Match",
         "Not if the document is at this version, its ETag, or `*`: a read answers 304, a write 412. Not with `expand`.",
     ),
-    header("If-Match", "Only if the document is at this version: its ETag."),
 )
 
 
@@ -61,9 +60,15 @@ def components(app: AppSpec, settings: Settings) -> dict[str, Json]:
     filters = {f"{name}Filter": _filter(name) for name in (*(model.name for model in listed), RUNS)}
     views = {f"{model.name}.{each['name']}": each for model in app.models for each in _views(app, model)}
     sorts = {f"{model.name}.sort": _sort(model) for model in listed}
-    shared = {each["name"]: each for each in (*_SHARED, *_pages(settings))}
-    found = {**filters, **views, **sorts, **shared}
+    shared = {each["name"]: each for each in (*_SHARED, _if_match(settings), *_pages(settings))}
+    searches = {f"{model.name}.q": _search(model) for model in listed}
+    found = {**filters, **views, **searches, **sorts, **shared}
     return {name: found[name] for name in sorted(found)}
+
+
+def _if_match(settings: Settings) -> Json:
+    said = header("If-Match", "Only if the document is at this version: its ETag.")
+    return {**said, "required": True} if settings.api.require_if_match else said
 
 
 # lists
@@ -76,11 +81,7 @@ def filters(name: str) -> Json:
 
 def search(model: ModelSpec) -> Json:
     """`q`."""
-    searched = Fields.of(model.fields).searched
-    return {
-        **query("q", {"type": "string"}),
-        "description": f"A text, in {', '.join(searched)}, whatever its case.",
-    }
+    return _shared(f"{model.name}.q")
 
 
 def sort(model: ModelSpec) -> Json:
@@ -91,6 +92,16 @@ def sort(model: ModelSpec) -> Json:
 def paging() -> list[Json]:
     """`limit`, `cursor` and `count`."""
     return [_shared("limit"), _shared("cursor"), _shared("count")]
+
+
+def touched() -> Json:
+    """`touched`, of runs."""
+    words = f"Only runs that wrote to this document, of its last {TOUCHING} changes; given twice, to one of these."
+    items = {"type": "string", "examples": ["Order/order_01JBDC4M5E8X7Z2Q9V3N6T1R0P"]}
+    return {
+        **query("touched", {"type": "array", "items": items, "minItems": 1, "maxItems": TOUCHED}),
+        "description": words,
+    }
 
 
 def offset() -> Json:
@@ -138,6 +149,14 @@ def _buckets(fields: Fields) -> dict[str, Json]:
 
 def _either(paths: Iterable[str]) -> str:
     return "|".join(re.escape(path) for path in paths)
+
+
+def _search(model: ModelSpec) -> Json:
+    searched = Fields.of(model.fields).searched
+    return {
+        **query("q", {"type": "string"}),
+        "description": f"A text, in {', '.join(searched)}, whatever its case.",
+    }
 
 
 def _sort(model: ModelSpec) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,6 +17,8 @@ PROBLEM = "application/problem+json"
 _SUCCESS = {200: "Done", 201: "Created", 202: "Accepted", 204: "Done; there is no body"}
 _LATER = frozenset({"PULPO408", "PULPO411", "PULPO612"})
 """Codes that come with `Retry-After`."""
+EDGE = ("PULPO613", "PULPO614", "PULPO615")
+"""Codes that every address answers with, since they are about a request's head and not about what it asks."""
 _HEADERS = {
     "Allow": "The methods that the address serves.",
     "Content-Disposition": "The name of the file.",
@@ -76,7 +79,7 @@ class Parts:
                 answer["content"] = {JSON: {"schema": schema, **self._example(schema, sent=False)}}
             found[str(status)] = answer
         by_status: dict[int, list[str]] = {}
-        for code in dict.fromkeys(codes):
+        for code in dict.fromkeys((*codes, *EDGE)):
             by_status.setdefault(CODES[code].status, []).append(code)
         refused: dict[int, list[str]] = {} if own is None else {STATUS: []}
         for refusal in own or ():
@@ -88,7 +91,7 @@ class Parts:
     def _problem(self, status: int, codes: list[str], own: list[str] | None) -> Json:
         if own is not None:
             return _described(status, codes, own)
-        name = "_".join((f"Problem{status}", *(code.removeprefix("PULPO") for code in codes)))
+        name = "_".join((f"P{status}", *(code.removeprefix("PULPO") for code in codes)))
         self._problems.setdefault(name, _described(status, codes, None))
         return {"$ref": f"#/components/responses/{name}"}
 
@@ -113,6 +116,27 @@ class Parts:
         target = schema.get("$ref")
         found: Mapping[str, Json] = self._schemas[target.rpartition("/")[2]] if target else schema
         return found
+
+
+def share_answers(paths: Mapping[str, Json]) -> dict[str, Json]:
+    """Put references where an answer stands several times; the answers, named after the first to give each."""
+    places: dict[str, list[tuple[dict[str, Json], str, str]]] = {}
+    for item in paths.values():
+        for operation in item.values():
+            if isinstance(operation, dict):
+                answers = operation["responses"]
+                for status, answer in answers.items():
+                    if "$ref" not in answer:
+                        name = f"{operation['operationId']}.{status}"
+                        places.setdefault(json.dumps(answer), []).append((answers, status, name))
+    shared: dict[str, Json] = {}
+    for text, found in places.items():
+        if len(found) > 1:
+            name = found[0][2]
+            shared[name] = json.loads(text)
+            for answers, status, _ in found:
+                answers[status] = {"$ref": f"#/components/responses/{name}"}
+    return shared
 
 
 def _described(status: int, codes: list[str], own: list[str] | None) -> dict[str, Json]:

@@ -129,6 +129,7 @@ class Connection(HttpToolsProtocol):
         self._fed = 0  # bytes of a head that is not complete
         self._raw = self._got = 0  # bytes since the head was complete, and those of them that are body
         self._refusal: PulpoError | None = None
+        self._again: bytes | None = None  # what is to be parsed again; None where nothing is being parsed again
         self._running: RequestResponseCycle | None = None  # `cycle` is the last that was asked
         self._unsent, self._stuck = 0, 0.0
 
@@ -203,6 +204,9 @@ class Connection(HttpToolsProtocol):
         watch.admission.new_turn()
         parser, scope = self.parser, self.scope
         method, version = parser.get_method(), parser.get_http_version()
+        old = version != "1.1"
+        if old and (version != "1.0" or any(name == b"transfer-encoding" for name, _ in self.headers)):
+            raise refusals.malformed()  # who passed chunks on under 1.0 may have read them otherwise
         scope["method"] = method.decode("ascii")
         if parser.should_upgrade():  # to none that is spoken here
             self.cycle = self.cycle or _DONE
@@ -212,13 +216,13 @@ class Connection(HttpToolsProtocol):
         if idle and watch.full() and self.url not in refusals.ALWAYS:
             self.cycle = _UNREAD
             given = next((value for name, value in self.headers if name == b"x-request-id"), None)
-            kept = parser.should_keep_alive() and version == "1.1"
+            kept = parser.should_keep_alive() and not old
             # The refusal has a body, which who asks for a head alone would take for the next answer.
             self._turn_away(given, keep=kept and method != b"HEAD")
             return
         if len(self.pipeline) >= MOST_PIPELINED:
             raise refusals.malformed()
-        if version != "1.1":
+        if old:
             scope["http_version"] = version
         url = httptools.parse_url(self.url)
         path = url.path.decode("ascii")
@@ -234,8 +238,8 @@ class Connection(HttpToolsProtocol):
             access_log=False,
             default_headers=watch.default_headers,
             message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
-            keep_alive=version != "1.0" and parser.should_keep_alive(),
+            expect_100_continue=self.expect_100_continue and not old,
+            keep_alive=not old and parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
         if idle:
@@ -377,7 +381,7 @@ class Connection(HttpToolsProtocol):
         if method == b"CONNECT":
             self._refuse(refusals.malformed())
             return
-        head = [method, b" ", self.url, b" HTTP/1.1\r\n"]
+        head = [method, b" ", self.url, b" HTTP/", self.parser.get_http_version().encode(), b"\r\n"]
         for name, value in self.headers:
             if name == b"connection":
                 value = b", ".join(  # noqa: PLW2901 - the rest of it stands
@@ -387,7 +391,15 @@ class Connection(HttpToolsProtocol):
                 head += [name, b": ", value, b"\r\n"]
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
-        self.data_received(b"".join([*head, b"\r\n", rest]))
+        again = b"".join([*head, b"\r\n", rest])
+        if self._again is not None:  # one of many in one piece, which the first of them goes through
+            self._again = again
+            return
+        while again and not self._ended:
+            self._again = b""
+            self.data_received(again)
+            again = self._again
+        self._again = None
 
 
 class _Polite:

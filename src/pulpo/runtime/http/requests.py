@@ -46,6 +46,18 @@ def versions(request: Request) -> Container[int] | None:
     return named if unwanted is None else _Unless(named, request)
 
 
+def named_versions(request: Request) -> Container[int] | None:
+    """As `versions`, where the project asks that every change says which version it was decided on.
+
+    Raises:
+        PulpoError: PULPO617, there is no `If-Match`.
+    """
+    if "if-match" not in request.headers:
+        hint = "read the document and send its ETag as If-Match; If-Match: * is whatever version is there"
+        raise PulpoError("PULPO617", "a change says which version it was decided on", hint=hint)
+    return versions(request)
+
+
 class _Unless:
     """Versions that `If-None-Match` does not name, of those that `If-Match` names."""
 

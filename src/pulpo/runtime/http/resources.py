@@ -6,13 +6,16 @@ from collections.abc import Iterable
 
 from fastapi import HTTPException, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
 
 from pulpo.errors import PulpoError
 from pulpo.runtime import bulk
 from pulpo.runtime.application import Application
 from pulpo.runtime.bodies import beside
 from pulpo.runtime.documents import Documents, Written
+from pulpo.runtime.export import Export
 from pulpo.runtime.http import problems, requests
+from pulpo.runtime.http.limits import STREAM, Exports
 
 JSON = "application/json"
 _JSON = JSON.encode()
@@ -43,6 +46,8 @@ class ModelRoutes:
     def __init__(self, application: Application, model: str) -> None:
         self._spec = application.spec.model(model)
         self._documents = Documents(application, self._spec)
+        needed = application.settings.api.require_if_match
+        self._versions = requests.named_versions if needed else requests.versions
         self._beside = frozenset(path.rpartition("/")[2] for path in beside(self._spec))
 
     async def list(self, request: Request) -> Response:
@@ -68,9 +73,15 @@ class ModelRoutes:
 
     async def export(self, request: Request) -> Response:
         """Everything that the filters find, streamed; the address takes those of the list."""
-        found = await self._documents.export(request.query_params.multi_items())
-        headers = {"Content-Disposition": f'attachment; filename="{self._spec.collection}.{found.format}"'}
-        return StreamingResponse(found.chunks, headers=headers, media_type=_MEDIA[found.format])
+        exports: Exports = request.app.state.exports
+        exports.enter()
+        try:
+            found = await self._documents.export(request.query_params.multi_items())
+        except BaseException:
+            exports.leave()
+            raise
+        name = f"{self._spec.collection}.{found.format}"
+        return _Exported(exports, found, {"Content-Disposition": f'attachment; filename="{name}"'})
 
     async def bulk(self, request: Request) -> Response:
         """Results of many creates, patches and deletes, each done by itself."""
@@ -111,7 +122,7 @@ class ModelRoutes:
         self._refuse_beside(id)
         requests.no_parameters(request)
         body = await requests.json_body(request, needed=True)
-        caller, versions = requests.caller(request), requests.versions(request)
+        caller, versions = requests.caller(request), self._versions(request)
         return _document(await self._documents.replace(id, body, caller, versions))
 
     async def patch(self, request: Request, id: str) -> Response:
@@ -119,14 +130,14 @@ class ModelRoutes:
         self._refuse_beside(id)
         requests.no_parameters(request)
         body = await requests.json_body(request, needed=True)
-        caller, versions = requests.caller(request), requests.versions(request)
+        caller, versions = requests.caller(request), self._versions(request)
         return _document(await self._documents.patch(id, body, caller, versions))
 
     async def delete(self, request: Request, id: str) -> Response:
         """204, and the document is gone."""
         self._refuse_beside(id)
         requests.no_parameters(request)
-        await self._documents.delete(id, requests.caller(request), requests.versions(request))
+        await self._documents.delete(id, requests.caller(request), self._versions(request))
         return Response(status_code=204)
 
     def _refuse_beside(self, id: str) -> None:
@@ -163,6 +174,27 @@ class OperationRoutes:
         body, key = await requests.json_body(request, needed=True), requests.idempotency_key(request)
         caller, id = requests.caller(request), problems.request_id(request)
         return Json(await bulk.call(self._application, operation, body, caller, key, id))
+
+
+class _Exported(StreamingResponse):
+    """An export on its way: it counts as one until its reader has it all, or has gone."""
+
+    def __init__(self, exports: Exports, found: Export, headers: dict[str, str]) -> None:
+        super().__init__(found.chunks, headers=headers, media_type=_MEDIA[found.format])
+        self._exports = exports
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+
+        async def streamed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message[STREAM] = True
+            await send(message)
+
+        try:
+            await super().__call__(scope, receive, streamed)
+        finally:
+            self._exports.leave()
 
 
 def _document(written: Written, status: int = 200) -> Response:

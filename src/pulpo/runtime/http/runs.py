@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import pydantic_core
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from pulpo.errors import PulpoError
 from pulpo.model.conditions import All, Compare, Condition
 from pulpo.runtime import shapes
 from pulpo.runtime.application import Application
 from pulpo.runtime.http import requests, streams
 from pulpo.runtime.http.resources import JSON, known
-from pulpo.runtime.listing import RUN_FIELDS, parse
+from pulpo.runtime.listing import RUN_FIELDS, TOUCHED, parse
 from pulpo.runtime.tables import RUNS
 from pulpo.spec import Json
 
@@ -79,7 +81,9 @@ def runs_router(application: Application) -> APIRouter:
         asked = request.query_params.multi_items()
         given = [pair for pair in asked if pair != ("sort", "-created_at") and pair[0] != "touched"]
         listing = parse(given, RUN_FIELDS, page_limit=application.settings.api.page_limit, sort=None)
-        where = await _touched(application, asked, listing.where)
+        touched = [pair for pair in asked if pair[0] == "touched"]
+        listing = replace(listing, given=(*listing.given, *touched))  # the next page is of the same
+        where = await _touched(application, [value for _, value in touched], listing.where)
         page = await application.engine.runs(where=where, limit=listing.limit, after=listing.cursor)
         headers = {}
         if listing.count:
@@ -116,11 +120,16 @@ def runs_router(application: Application) -> APIRouter:
     return routes
 
 
-async def _touched(application: Application, given: list[tuple[str, str]], where: Condition | None) -> Condition | None:
-    """With `touched=Order/order_1`: only runs that wrote to that document."""
-    named = [value for name, value in given if name == "touched"]
+async def _touched(application: Application, named: list[str], where: Condition | None) -> Condition | None:
+    """With `touched=Order/order_1`: only runs that wrote to that document; given twice, to one of them.
+
+    Raises:
+        PulpoError: PULPO603, there are more than `TOUCHED`.
+    """
     if not named:
         return where
+    if len(named) > TOUCHED:
+        raise PulpoError("PULPO603", f'"touched" is given at most {TOUCHED} times')
     runs = Compare("id", "in", tuple([id for name in named for id in await application.engine.touching(name)]))
     return runs if where is None else All((where, runs))
 

@@ -98,7 +98,13 @@ class _Server(uvicorn.Server):
 
 
 def serve(
-    root: Path, host: str | None = None, port: int | None = None, *, share_port: bool = False, wait: float = 0.0
+    root: Path,
+    host: str | None = None,
+    port: int | None = None,
+    *,
+    share_port: bool = False,
+    wait: float = 0.0,
+    loaded: Callable[[], object] | None = None,
 ) -> None:
     """Serve a compiled project until SIGTERM or SIGINT, then drain within 10 s.
 
@@ -108,12 +114,15 @@ def serve(
         port: 0 for a free one, which the log names; by default the setting `api.port`.
         share_port: Let other processes of this user listen there too; the system spreads connections over them.
         wait: Seconds to wait for a port that is taken.
+        loaded: Called when the project has been loaded, before the port is asked for.
     Raises:
         PulpoError: PULPO802 not compiled; PULPO701 the port is taken; PULPO705 the host is not loopback; what the
             store finds wrong with the database (PULPO506, PULPO507, PULPO508).
     """
     log_to_stderr()
     app = load_app(root)
+    if loaded is not None:
+        loaded()
     app.state.access = AccessLines(sys.stderr.write)
     settings = app.state.application.settings
     port = settings.api.port if port is None else port

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from pulpo.store.connect import connect
-from pulpo.store.port import Store
+from pulpo.store.port import QUERY_TIMEOUT, Store
 from pulpo.testing.conformance.aggregates import Aggregates
 from pulpo.testing.conformance.changes import Changes
 from pulpo.testing.conformance.commits import Commits
@@ -34,8 +34,8 @@ class StoreConformance(Commits, Changes, Queries, Aggregates, Events, Processes,
         """Opens a further connection to a database, as often as called; all are closed after the test."""
         stores: list[Store] = []
 
-        async def one(url: str) -> Store:
-            store = connect(url, Path.cwd())
+        async def one(url: str, query_timeout: float = QUERY_TIMEOUT) -> Store:
+            store = connect(url, Path.cwd(), query_timeout=query_timeout)
             await store.open(COLLECTIONS)
             stores.append(store)
             return store

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import Protocol
 
 from pulpo.spec import Json
-from pulpo.store.port import Batch, Collection, Column, Index, Insert, Replace, Store
+from pulpo.store.port import QUERY_TIMEOUT, Batch, Collection, Column, Index, Insert, Replace, Store
 
-Opener: TypeAlias = Callable[[str], Awaitable[Store]]
+
+class Opener(Protocol):
+    """Opens a connection to a database, whose queries may take that many seconds."""
+
+    async def __call__(self, url: str, query_timeout: float = QUERY_TIMEOUT) -> Store:
+        """Open it."""
+
 
 THINGS = "things"
 NOTES = "_notes"
@@ -41,6 +46,8 @@ COLLECTIONS = (
             Index(("price",)),
             Index(("made_at",)),
             Index(("name", "stock")),
+            Index(("tags",)),
+            Index(("parts.cost",)),
         ),
     ),
     Collection(NOTES, columns=(Column("text", "text"),)),

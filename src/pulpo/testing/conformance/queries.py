@@ -16,8 +16,8 @@ from pulpo.errors import PulpoError
 from pulpo.model.conditions import All, Compare, Condition, Not, Operator, Some
 from pulpo.model.model import timestamp
 from pulpo.spec import Json
-from pulpo.store.port import Batch, Delete, Insert, Query, Store
-from pulpo.testing.conformance.data import COLLECTIONS, THINGS, keep, text, thing
+from pulpo.store.port import Aggregate, Batch, Delete, GroupBy, Insert, Query, Store
+from pulpo.testing.conformance.data import COLLECTIONS, THINGS, Opener, keep, text, thing
 from pulpo.testing.conformance.reference import Reference
 
 REFERENCE = Reference(COLLECTIONS[0])
@@ -254,6 +254,24 @@ class Queries:
         """Undeclared fields, an order by a list, an operator or a value of another type: PULPO603."""
         with pytest.raises(PulpoError, match="PULPO603"):
             await store.query(query)
+
+    async def test_a_query_that_takes_too_long_is_stopped(self, store: Store, opened: Opener, url: str) -> None:
+        """PULPO512 for a page, a count and groups, while others that are asked at the same time answer."""
+        for begin in range(0, 4000, 500):
+            await keep(store, *(thing(f"a{begin + n}", name=f"n{n}", stock=n) for n in range(500)))
+        hasty = await opened(url, 0.001)
+        paths = ("name", "sku", "shelf")
+        nowhere = Some(tuple(Compare(path, "contains", f"no{n}") for path in paths for n in range(9)))
+        asked = (
+            hasty.query(Query(THINGS, nowhere)),
+            hasty.query_json(Query(THINGS, nowhere, (("weight", True),))),
+            hasty.count(THINGS, nowhere),
+            hasty.aggregate(Aggregate(THINGS, (GroupBy("name"),), ("stock",), nowhere)),
+        )
+        *slow, fast = await asyncio.gather(*asked, store.count(THINGS, nowhere), return_exceptions=True)
+        assert [getattr(each, "code", each) for each in slow] == ["PULPO512"] * 4
+        assert fast == 0
+        assert await hasty.get(THINGS, "a1") is not None
 
     async def test_an_empty_page_is_an_empty_array(self, store: Store) -> None:
         """Of no documents, and of limit 0."""

@@ -299,7 +299,7 @@ export class Documents<M extends ModelTypes> {
     options: ExportOptions<M, F> = {},
   ): AsyncGenerator<Shown<M, F, never>, void, void> {
     const { body } = await this.download({ ...options, format: "ndjson" });
-    for await (const line of lines(body, options.signal)) {
+    for await (const line of lines(body, options.signal, this.#http.limit(options))) {
       if (line !== "") {
         yield JSON.parse(line) as Shown<M, F, never>;
       }

@@ -5,7 +5,10 @@
 
 import { ApiConnectionError, ApiProblem, ApiTimeout } from "./problem.js";
 
-/** Headers by name, or what gives them: asked before every attempt, for tokens that expire. */
+/**
+ * Headers by name, or what gives them: asked before every attempt, for tokens that expire. What it throws is what the
+ * call rejects with.
+ */
 export type HeaderSource =
   | Readonly<Record<string, string>>
   | (() => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>);
@@ -15,7 +18,10 @@ export interface ClientOptions {
   baseUrl: string;
   /** Sent with every request. */
   headers?: HeaderSource | undefined;
-  /** Milliseconds for an attempt with its whole answer (of a stream: until it begins). 30,000; 0 for no limit. */
+  /**
+   * Milliseconds for an attempt with its whole answer; of a stream until it begins, of an export also between its parts.
+   * 30,000; 0 for no limit.
+   */
   timeout?: number | undefined;
   /** How often a request that may be repeated is sent again when the server is at its limit. 2. */
   retries?: number | undefined;
@@ -99,6 +105,11 @@ export class Connection {
     return this.#send(request, (response) => Promise.resolve(response));
   }
 
+  /** Milliseconds that a request may take; 0 for no limit. */
+  limit(options: RequestOptions): number {
+    return options.timeout ?? this.#timeout;
+  }
+
   async #send<T>(request: HttpRequest, read: (response: Response) => Promise<T>): Promise<T> {
     const repeatable = request.method === "GET" || request.idempotencyKey !== undefined;
     for (let left = repeatable ? this.#retries : 0; ; left -= 1) {
@@ -116,21 +127,23 @@ export class Connection {
   /** One attempt; a problem is returned, everything else that goes wrong is thrown. */
   async #attempt<T>(request: HttpRequest, read: (response: Response) => Promise<T>): Promise<T | ApiProblem> {
     request.signal?.throwIfAborted();
-    const limit = request.timeout ?? this.#timeout;
+    const limit = this.limit(request);
     const late = new AbortController();
     const timer = limit > 0 ? setTimeout(() => late.abort(), limit) : undefined;
     const signal = request.signal === undefined ? late.signal : AbortSignal.any([request.signal, late.signal]);
+    let asked = false;
     try {
       const given = typeof this.#headers === "function" ? await this.#headers() : this.#headers;
-      const response = await this.#fetch(this.#url(request), {
-        method: request.method,
-        headers: headersOf(request, given),
-        body: request.body === undefined ? null : JSON.stringify(request.body),
-        signal,
-      });
+      const headers = headersOf(request, given);
+      const body = request.body === undefined ? null : JSON.stringify(request.body);
+      asked = true;
+      const response = await this.#fetch(this.#url(request), { method: request.method, headers, body, signal });
       return response.ok || response.status === 304 ? await read(response) : await ApiProblem.of(response);
     } catch (error) {
       request.signal?.throwIfAborted();
+      if (!asked) {
+        throw error; // of `headers`, or of what cannot be sent: not the connection's
+      }
       if (late.signal.aborted) {
         throw new ApiTimeout(`${request.method} ${request.path} had no answer after ${limit} ms`, { cause: error });
       }

@@ -55,6 +55,8 @@ export type PulpoCode =
   | "PULPO510"
   /** The MongoDB server is no replica set. */
   | "PULPO511"
+  /** A query took too long. */
+  | "PULPO512"
   /** The database holds other documents. */
   | "PULPO515"
   /** The database was filled in part. */
@@ -96,7 +98,9 @@ export type PulpoCode =
   /** The address is too long. */
   | "PULPO615"
   /** The client was too slow. */
-  | "PULPO616";
+  | "PULPO616"
+  /** A precondition is required. */
+  | "PULPO617";
 
 /** A code of Pulpo's, or one of the application's own words (`insufficient_stock`). */
 export type ProblemCode = PulpoCode | (string & {});

@@ -25,7 +25,10 @@ const SILENCE = 45_000;
 /** Milliseconds between two attempts at most. */
 const LONGEST = 30_000;
 
-/** The lines of a body. Leaving the loop cancels the body; a body that breaks off rejects. */
+/**
+ * The lines of a body. Leaving the loop cancels the body; a body that breaks off rejects, and so does one of which
+ * nothing comes for `silence` milliseconds (0 for no limit).
+ */
 export async function* lines(
   body: ReadableStream<Chunk>,
   signal?: AbortSignal,
@@ -77,6 +80,8 @@ export async function* subscribe<T>(
         const [, name, value] = /^([^:]*):? ?(.*)$/s.exec(line) ?? [];
         if (name === "id") {
           id = value ?? "";
+        } else if (line.startsWith(":")) {
+          failures = 0; // the server lives, though nothing happens
         } else if (name === "retry" && /^\d+$/.test(value ?? "")) {
           reconnect = Number(value);
         } else if (name === "data") {
@@ -108,15 +113,25 @@ async function read(
   signal: AbortSignal | undefined,
   silence: number,
 ): Promise<ReadableStreamReadResult<Chunk>> {
-  const timer = silence > 0 ? setTimeout(() => void reader.cancel(), silence) : undefined;
+  let silent = false;
+  const stop = (): void => {
+    silent = true;
+    void reader.cancel().catch(() => undefined);
+  };
+  const timer = silence > 0 ? setTimeout(stop, silence) : undefined;
+  let part: ReadableStreamReadResult<Chunk>;
   try {
-    return await reader.read();
+    part = await reader.read();
   } catch (error) {
     signal?.throwIfAborted();
     throw new ApiConnectionError("the answer broke off", { cause: error });
   } finally {
     clearTimeout(timer);
   }
+  if (silent) {
+    throw new ApiTimeout(`nothing more of the answer came for ${silence} ms`);
+  }
+  return part;
 }
 
 /** Whether to come back: the connection is lost, or the server is going down, starting or at its limit. */
