@@ -177,7 +177,8 @@ def filter_failure(context: Any, failure: Failure, case: Any, response: Any) -> 
     A filter is compared with `false` or `{}` by sending that text, which for a text is as good as any other; and what
     is empty is not sent at all. Schemathesis sees through that for parameters of their own, not for members of one.
     """
-    if isinstance(failure, AcceptedNegativeData) and _only_filters_differ(case) and _filters_hold(case, response):
+    sent = parse_qsl(urlsplit(response.request.url).query, keep_blank_values=True)
+    if isinstance(failure, AcceptedNegativeData) and _only_texts_differ(case, sent) and _filters_hold(case, sent):
         _dropped["filters"] += 1
         return False
     if isinstance(failure, AcceptedNegativeData) and response.status_code in REFUSED_UNREAD:
@@ -189,13 +190,24 @@ def filter_failure(context: Any, failure: Failure, case: Any, response: Any) -> 
     return True
 
 
-def _only_filters_differ(case: Any) -> bool:
+def _only_texts_differ(case: Any, sent: list[tuple[str, str]]) -> bool:
+    """Whether what was made wrong is filters, what is not sent after all, and a sort that as text is one."""
     components = case.meta.components.items()
     if any(part.mode.is_negative and place != ParameterLocation.QUERY for place, part in components):
         return False
     data = case.meta.phase.data
     mutated = {each.parameter for each in data.mutations} if getattr(data, "mutations", None) else {data.parameter}
-    return mutated <= {"filter", *_filters(case)}
+    names = {name for name, _ in sent}
+    return all(
+        name == "filter" or name not in names or name in _filters(case) or (name == "sort" and _sorts(case, sent))
+        for name in mutated
+    )
+
+
+def _sorts(case: Any, sent: list[tuple[str, str]]) -> bool:
+    parameters = case.operation.schema.raw_schema["paths"][case.path][case.method.lower()]["parameters"]
+    known = next(each for each in parameters if each.get("name") == "sort")["schema"]["items"]["enum"]
+    return all(field in known for name, text in sent if name == "sort" for field in text.split(","))
 
 
 def _filters(case: Any) -> dict[str, Any]:
@@ -208,10 +220,9 @@ def _filters(case: Any) -> dict[str, Any]:
     return {}
 
 
-def _filters_hold(case: Any, response: Any) -> bool:
+def _filters_hold(case: Any, sent: list[tuple[str, str]]) -> bool:
     schemas = case.operation.schema.raw_schema["components"]["schemas"]
     filters = _filters(case)
-    sent = parse_qsl(urlsplit(response.request.url).query, keep_blank_values=True)
     given = Counter(name for name, _ in sent if name in filters)
     if len(given) > CLAUSES or max(given.values(), default=0) > VALUES:
         return False

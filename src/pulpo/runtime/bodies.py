@@ -65,6 +65,20 @@ class Closed:
                         yield from closed.breaches(entry, (*at, name, index))
 
 
+def strangers(
+    fields: Iterable[FieldSpec], data: Mapping[str, Any], at: tuple[str | int, ...] = ()
+) -> Iterator[FieldError]:
+    """A complaint for every name that a partial body takes away and that is no field: merged, nothing is left of it."""
+    known = {field.name: field for field in fields}
+    for name, value in data.items():
+        field = known.get(name)
+        if field is None:
+            if value is None:
+                yield FieldError(shapes.pointer((*at, name)), "extra_forbidden", "There is no such field")
+        elif field.kind == "embedded" and isinstance(value, dict):
+            yield from strangers(field.fields, value, (*at, name))
+
+
 def merge(target: Json, patch: Json) -> Json:
     """RFC 7386: objects merge, null takes away, anything else replaces."""
     if not isinstance(patch, dict):

@@ -23,7 +23,7 @@ from pulpo.model.conditions import Compare, Condition
 from pulpo.model.model import Model, now
 from pulpo.runtime import shapes
 from pulpo.runtime.aggregation import aggregate
-from pulpo.runtime.bodies import RESERVED, STAMPS, Closed, merge, parse_object
+from pulpo.runtime.bodies import RESERVED, STAMPS, Closed, merge, parse_object, strangers
 from pulpo.runtime.context import Caller
 from pulpo.runtime.expansion import Views
 from pulpo.runtime.export import Export, export
@@ -231,7 +231,7 @@ class Documents:
         """Merge a body into a document (RFC 7386: null takes a field back to its default). Arguments as `replace`."""
         text = shapes.text_of(raw)
         body = parse_object(text)
-        breaches = tuple(self._on_change.breaches(body))
+        breaches = (*self._on_change.breaches(body), *strangers(self.spec.fields, body))
         if breaches:
             raise shapes.places(breaches)
 

@@ -416,3 +416,15 @@ async def test_a_project_may_ask_for_preconditions(
     usual = (await client.get("/openapi.json")).json()
     assert "428" not in usual["paths"]["/orders/{id}"]["delete"]["responses"]
     assert "required" not in usual["components"]["parameters"]["If-Match"]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"), [({"": None}, "/"), ({"nmae": None}, "/nmae"), ({"name": "x", "y": None}, "/y")]
+)
+async def test_a_patch_takes_away_only_what_there_is(client: httpx.AsyncClient, body: JSON, pointer: str) -> None:
+    """422 for a null under a name that is no field, of which nothing would be left in the merged document."""
+    made = (await client.post("/products", json={"sku": "NULL", "name": "Null", "price": 1})).json()
+    headers = {"Content-Type": "application/merge-patch+json"}
+    answer = await client.patch(f"/products/{made['id']}", json=body, headers=headers)
+    assert (answer.status_code, [each["pointer"] for each in answer.json()["errors"]]) == (422, [pointer])
+    assert (await client.get(f"/products/{made['id']}")).json() == made
