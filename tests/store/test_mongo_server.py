@@ -91,7 +91,7 @@ async def test_a_password_is_asked_for_and_never_told(secured: int) -> None:
     await keep(store, thing("a", stock=1))
     await store.commit(Batch((Update(THINGS, "a", add={"stock": 1}),), ({"type": "t"},)))
     assert len(await store.events(None)) == 1
-    await store._writer._transactions.end_abandoned()  # allowed for transactions of its own
+    await store._writer._lanes[0].transactions.end_abandoned()  # allowed for transactions of its own
     await store.close()
     wrong = await refusal(url.replace("app-s3cret", "wr0ng"))
     nobody = await refusal(f"mongodb://127.0.0.1:{secured}/shop?replicaSet=pulpo")

@@ -29,12 +29,13 @@ CHARACTERS = 4_000_000  # of documents in a command, whose 48 MB hold the text, 
 class Entry:
     """A queued batch, its future and, once it was planned, what came of it. `alone`: it shares no transaction."""
 
-    __slots__ = ("alone", "error", "events", "future", "versions", "writes")
+    __slots__ = ("alone", "error", "events", "future", "keys", "versions", "writes")
 
     def __init__(
         self, writes: tuple[Prepared, ...], events: str | None, future: asyncio.Future[tuple[int, ...]]
     ) -> None:
         self.writes = writes
+        self.keys = [write.key for write in writes]
         self.events = events
         self.future = future
         self.alone = False
