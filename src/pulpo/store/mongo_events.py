@@ -43,7 +43,7 @@ KEPT = 200_000  # commits
 BEHIND = 8  # quarters of a second that a cursor may be ahead of the primary
 BUFFER = 10_000  # events that followers find without asking the server
 PAUSE = 0.5  # seconds until who follows asks again, while the database is away
-CHARACTERS = 8_000_000  # of events in one document
+SIZE = 8_000_000  # bytes of events in one document
 
 Place: TypeAlias = tuple[int, int]
 """The cluster's time of a commit, as one number, and the place among the events of then."""
@@ -88,11 +88,12 @@ class EventLog:
         parts: list[list[str]] = [[]]
         size = 0
         for event in events:
-            if parts[-1] and size + len(event) > CHARACTERS:
+            length = len(event) if event.isascii() else len(event.encode())
+            if parts[-1] and size + length > SIZE:
                 parts.append([])
                 size = 0
             parts[-1].append(event)
-            size += len(event)
+            size += length
         # Ids rise with the time, as it was known before the commit: so what is oldest is found without a further index.
         first, self._number = self._number, self._number + len(parts)
         documents = [

@@ -11,6 +11,7 @@ from pymongo.errors import WriteError
 from pulpo.errors import PulpoError
 from pulpo.store.mongo_errors import DUPLICATE
 from pulpo.store.mongo_plan import Held, Key, Plan, Prepared, Stage, changes, removal, stored, takes, to_read
+from pulpo.store.mongo_primary import Primary, own_commits
 from pulpo.store.mongo_session import Transactions
 from pulpo.store.mongo_table import TEXT, Table
 from pulpo.store.port import DuplicateId, UniqueTaken, WriteFailed
@@ -73,14 +74,20 @@ class Groups:
         tables: Mapping[str, Table],
         log: EventLog,
         transactions: Transactions,
+        primary: Primary,
     ) -> None:
         self._db = database
+        self._primary = primary
+        self._own = own_commits(database)
         self._tables = tables
         self._log = log
         self._transactions = transactions
 
-    async def apply(self, group: list[Entry], *, everything: bool) -> None:
+    async def apply(self, group: list[Entry], *, everything: bool) -> bool:
         """One transaction with what of the group holds. Where it returns, every entry has its versions or its error.
+
+        Returns:
+            Whether something was committed, and by that what was read is known to have been the truth.
 
         Raises:
             AssumedError: Something is not as assumed, where not `everything` is read first.
@@ -95,17 +102,21 @@ class Groups:
                 await self._send(session, stage, number)
             if group[0].alone and group[0].error is not None:
                 await self._transactions.drop()  # the writes before the one that failed are good, so its reason counts
-                return
+                return False
             events = [entry.events for entry in group if entry.error is None and entry.events is not None]
             if events:
                 await self._log.insert(session, events)
             if not stages and not events:
                 await self._transactions.drop()
-                return
-            self._log.noticed(await self._transactions.commit(), told=bool(events))
+                return False
+            time = await self._transactions.commit()
         except BaseException:
             await self._transactions.close()
             raise
+        self._log.noticed(time, told=bool(events))
+        if time is not None and not self._primary.alone:
+            self._own.committed(time)
+        return True
 
     async def _read(self, session: AsyncClientSession, group: list[Entry], *, everything: bool) -> dict[Key, Held]:
         known: dict[Key, Held] = {}

@@ -21,6 +21,9 @@ What can go wrong, and what then happens:
   is committed, or certainly not, and only then the group begins again. Where nobody can be asked for `patience`
   seconds the callers hear that the outcome is unknown, and not that the batch failed. Whoever repeats such a batch is
   safe by the versions and ids in it.
+* Everything in a group is refused: what was read may be that of a primary which others have deposed. So in a set of
+  several members a majority is asked whether it still follows, which takes as long as a commit; a group of which
+  something is committed has been asked that already.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pydantic_core
@@ -39,6 +43,7 @@ from pulpo.errors import PulpoError
 from pulpo.store.mongo_errors import DRIVER, is_conflict, problem
 from pulpo.store.mongo_group import ApartError, AssumedError, Entry, Groups, TakenError
 from pulpo.store.mongo_plan import Key, prepare
+from pulpo.store.mongo_primary import Primary
 from pulpo.store.mongo_session import LOOK, Transactions, UnknownOutcomeError
 from pulpo.store.mongo_table import Table
 from pulpo.store.port import Batch, Commits, Unreachable
@@ -66,15 +71,35 @@ class Lane:
         database: AsyncDatabase[dict[str, Any]],
         tables: Mapping[str, Table],
         log: EventLog,
+        primary: Primary,
         *,
         app: str,
         patience: float,
     ) -> None:
         self.transactions = Transactions(database, app=app, patience=patience)
-        self.groups = Groups(database, tables, log, self.transactions)
+        self.groups = Groups(database, tables, log, self.transactions, primary)
         self.keys: set[Key] | None = None  # None: nothing is under way
         self.alone = False
         self.task: asyncio.Task[None] | None = None
+
+
+@dataclass(slots=True)
+class Effort:
+    """What has been tried for a group, since when (by `time.monotonic`)."""
+
+    begun: float
+    everything: bool = False
+    tries: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been tried."""
+        return time.monotonic() - self.begun
+
+    @property
+    def pause(self) -> float:
+        """Seconds until it is worth another try, where the server is the reason."""
+        return min(0.5, 0.02 * 2**self.tries)
 
 
 class Writer:
@@ -104,7 +129,10 @@ class Writer:
         self._closed = False
         self.commits = Commits()
         self._usual = 0.003  # seconds that a transaction takes
-        self._lanes = tuple(Lane(database, tables, log, app=app, patience=patience) for _ in range(LANES))
+        self._primary = Primary(database)
+        self._lanes = tuple(
+            Lane(database, tables, log, self._primary, app=app, patience=patience) for _ in range(LANES)
+        )
 
     def submit(self, batch: Batch) -> asyncio.Future[tuple[int, ...]]:
         """Queue a batch. It is applied even if nobody waits for the future any more."""
@@ -154,9 +182,10 @@ class Writer:
             await self._commit(lane, group)
         except UnknownOutcomeError:
             self._fail(group, _unknown(self._patience))
+        except Unreachable as error:  # the members of a group need not each find that out again
+            self._fail(group, error)
         except Exception as error:  # noqa: BLE001 - told to the callers
-            # Where nobody is there, the members of a group need not each find that out again.
-            if len(group) == 1 or isinstance(error, ConnectionFailure):
+            if len(group) == 1:
                 self._fail(group, problem(error) if isinstance(error, DRIVER) else error)
             else:
                 # What cannot be done together may be done one by one.
@@ -205,45 +234,68 @@ class Writer:
 
     async def _commit(self, lane: Lane, group: list[Entry]) -> None:
         """Bring a group to its end, or the part of it that can go on as it is; the rest is queued again."""
-        begun = time.monotonic()
-        everything = False
-        tries = 0
-        while True:
-            started = time.monotonic()
-            try:
-                await lane.groups.apply(group, everything=everything)
-            except AssumedError:
-                if everything:
-                    raise PulpoError("PULPO507", "MongoDB answered in a way that does not fit together") from None
-                everything = True
-            except ApartError as apart:
-                if isinstance(apart, TakenError) and group[0].alone:
-                    group[0].error = lane.groups.why(group[0], apart)
-                    break
-                group[apart.owner].alone = True
-                self._put_back(group)
-                return
-            except PyMongoError as error:
-                tries += 1
-                again = error.has_error_label("TransientTransactionError")
-                if not again or time.monotonic() - begun > self._patience:
-                    raise
-                await self._wait(lane, group, error, tries, time.monotonic() - begun)
-            else:
-                took = time.monotonic() - started
-                self._usual += (took - self._usual) / 8
-                self.commits.add(len(group), took)
-                break
+        effort = Effort(time.monotonic())
+        while not await self._ended(lane, group, effort):
+            pass
+
+    async def _ended(self, lane: Lane, group: list[Entry], effort: Effort) -> bool:
+        """Try once; whether that was the end of it."""
+        try:
+            sure = await self._applied(lane, group, effort)
+        except AssumedError:
+            if effort.everything:
+                raise PulpoError("PULPO507", "MongoDB answered in a way that does not fit together") from None
+            effort.everything = True
+            return False
+        except ApartError as apart:
+            group[apart.owner].alone = True
+            self._put_back(group)
+            return True
+        except PyMongoError as error:
+            again = error.has_error_label("TransientTransactionError")
+            if not again and not isinstance(error, ConnectionFailure):
+                raise
+            if not again or effort.seconds > self._patience:
+                raise _given_up(error, self._patience) from error
+            effort.tries += 1
+            await self._wait(lane, group, error, effort)
+            return False
+        if not sure:
+            if effort.seconds > self._patience:
+                raise Unreachable("MongoDB has no primary that a majority follows; nothing of this was kept")
+            effort.tries += 1
+            await asyncio.sleep(effort.pause)
+            return False
         for entry in group:
             _settle(entry, entry.error)
+        return True
 
-    async def _wait(self, lane: Lane, group: list[Entry], error: PyMongoError, tries: int, waited: float) -> None:
+    async def _applied(self, lane: Lane, group: list[Entry], effort: Effort) -> bool:
+        """Apply a group; whether what came of it is sure: where all is refused, what was read may not be the truth."""
+        started = time.monotonic()
+        elected = self._primary.elected()
+        try:
+            committed = await lane.groups.apply(group, everything=effort.everything)
+        except TakenError as taken:
+            if not group[0].alone:
+                raise
+            group[0].error = lane.groups.why(group[0], taken)
+            committed = False
+        if not committed and not await self._primary.still(elected):
+            return False
+        took = time.monotonic() - started
+        self._usual += (took - self._usual) / 8
+        self.commits.add(len(group), took)
+        return True
+
+    async def _wait(self, lane: Lane, group: list[Entry], error: PyMongoError, effort: Effort) -> None:
         """Let the reason pass why a group could not be applied."""
         if not is_conflict(error):
-            await asyncio.sleep(min(0.5, 0.02 * 2**tries))
+            await asyncio.sleep(effort.pause)
             return
-        if waited > LOOK:
+        if effort.seconds > LOOK:
             await lane.transactions.end_abandoned()
+        tries = effort.tries
         if tries > TENACITY and len(group) > 1:
             half = len(group) // 2
             self._put_back(group[half:])
@@ -252,6 +304,16 @@ class Writer:
         # has waited for long comes before who has just begun.
         spread = 2**tries if tries < 4 else max(1.0, 64 / tries)
         await asyncio.sleep(random.uniform(0.0, self._usual * spread))  # noqa: S311 - spreads rivals
+
+
+def _given_up(error: PyMongoError, patience: float) -> Unreachable:
+    """What callers get where nothing was committed, and nothing is tried any more."""
+    if isinstance(error, ConnectionFailure):
+        return Unreachable(f"{problem(error).detail}; nothing of this was kept", hint="try again")
+    return Unreachable(
+        f"others kept these documents, or MongoDB was busy, for {patience:g} s; nothing of this was kept",
+        hint="try again",
+    )
 
 
 def _unknown(patience: float) -> Unreachable:
