@@ -114,7 +114,13 @@ def _mongodb(root: Path, url: str) -> list[Examined]:
         import pymongo.errors  # noqa: PLC0415
     except ImportError:
         return [Examined("fail", "PyMongo is not installed", "pip install 'pulpo-core[mongodb]'")]
+    from pulpo.store.connect import connect  # noqa: PLC0415
+
     driver = Examined("ok", f"PyMongo {pymongo.version}")
+    try:
+        connect(url, root)
+    except PulpoError as error:
+        return [driver, Examined("fail", error.detail, error.hint or "")]
     where = own_server.place(url)
     shown = f"127.0.0.1:{where.port}" if where is not None else "the address in database.url"
     try:
