@@ -269,6 +269,7 @@ class EventLog:
                     finally:
                         token = stream.resume_token
             except PyMongoError as error:
+                log.info("the stream of events is opened again: %s", type(error).__name__)
                 if is_expired(error):
                     token, counter = None, _Counter()
                     self._buffer.clear()
