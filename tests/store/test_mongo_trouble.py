@@ -169,6 +169,19 @@ async def test_followers_do_not_notice_a_broken_stream(faulty: str, fail: Fail, 
     task.cancel()
 
 
+async def test_a_look_at_the_events_comes_to_their_end(faulty: str, fail: Fail, opened: Opened) -> None:
+    """Also where the connection breaks on the way, once and again."""
+    store = await opened(faulty)
+    start = await store.last_event()
+    for number in range(110):  # more than come with the stream's first answer
+        await store.commit(Batch((thing(f"a{number}"),), ({"type": "t", "number": number},)))
+    for times in (1, 2):
+        fail("getMore", times, closeConnection=True)
+        found = await store.events(start)
+        fail("getMore", "off")
+        assert [event.data["number"] for event in found] == list(range(110))
+
+
 HOLDER = """
 import sys
 from pymongo import MongoClient

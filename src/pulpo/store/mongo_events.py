@@ -194,9 +194,13 @@ class EventLog:
         counter = _Counter()
         stream = await self._events.watch(_PIPELINE, start_at_operation_time=_timestamp(start), max_await_time_ms=1)
         async with stream:
-            # Empty-handed is only who has come to the end of the log.
-            while len(found) < limit and (change := await stream.try_next()) is not None:
-                found += [event for at, event in counter.events(change) if at > place]
+            # Empty-handed is who has come to the end of the log, and once also who had to open the stream again.
+            empty = 0
+            while len(found) < limit and empty < 2:
+                change = await stream.try_next()
+                empty = 0 if change is not None else empty + 1
+                if change is not None:
+                    found += [event for at, event in counter.events(change) if at > place]
         return tuple(found[:limit])
 
     # Following

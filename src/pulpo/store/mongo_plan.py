@@ -259,6 +259,8 @@ class Plan:
                 self._become(key, Held(True, version, text, held.pending, held.base, held.owner))
             return
         base = held.version if held.there else version - 1
+        if held.pending == "require" and table.unique and (held.text is None or _moves(table, held.text, text)):
+            self.flush()  # in the place of what was required, its old values would be free too soon
         self._become(key, Held(True, version, text, "replace", base, owner))
 
 
