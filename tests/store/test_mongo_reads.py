@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 
 import pytest
 from pymongo import MongoClient
 
 from pulpo.store.mongo import MongoStore
+from pulpo.store.port import Query
 from pulpo.testing.conformance.data import COLLECTIONS, THINGS, keep, thing
 
 
@@ -41,3 +43,15 @@ async def test_documents_wanted_at_the_same_time_are_one_command(store: MongoSto
     assert one is not None
     assert one.id == "t9"
     assert asked == 1
+
+
+async def test_a_page_larger_than_an_answer_of_the_server(store: MongoStore) -> None:
+    """MongoDB's answers hold 16 MB; the page is whole all the same, and its cursor goes on."""
+    for number in range(6):
+        await keep(store, thing(f"t{number}", name="x" * 4_000_000))
+    page = await store.query(Query(THINGS, limit=5))
+    assert [record.id for record in page.records] == [f"t{number}" for number in range(5)]
+    ready = await store.query_json(Query(THINGS, limit=5))
+    assert [one["id"] for one in json.loads(ready.body)] == [record.id for record in page.records]
+    rest = await store.query(Query(THINGS, limit=5, after=page.cursor))
+    assert [record.id for record in rest.records] == ["t5"]

@@ -132,6 +132,8 @@ async def test_reads_are_tried_again(faulty: str, fail: Fail, opened: Opened) ->
     await keep(store, thing("a", name="x"))
     fail("find", 1, closeConnection=True)
     assert (await read(store, "a"))["name"] == "x"
+    fail("find", 1, closeConnection=True)
+    assert len((await store.query(Query(THINGS))).records) == 1
     fail("aggregate", 1, closeConnection=True)
     assert await store.count(THINGS, Compare("name", "eq", "x")) == 1
 
