@@ -13,6 +13,8 @@ What can go wrong, and what then happens:
   nothing, the group begins again. After a few conflicts in a row with half its batches, so that its transaction is
   shorter than those it loses against.
 * A document is not at the version assumed: the group begins again and reads everything it touches.
+* A batch fails, but the first reason may be one that was not looked at, a unique value for instance: what it takes to
+  know that is read in the same transaction.
 * A unique value is taken, or may have been before what was seen to fail: the batch in question goes alone, write by
   write, and those before and after it without it. That is exact; what is done together may fail for the wrong reason,
   but never succeeds for one.
@@ -234,7 +236,7 @@ class Writer:
 
     async def _commit(self, lane: Lane, group: list[Entry]) -> None:
         """Bring a group to its end, or the part of it that can go on as it is; the rest is queued again."""
-        effort = Effort(time.monotonic())
+        effort = Effort(time.monotonic(), everything=group[0].alone)
         while not await self._ended(lane, group, effort):
             pass
 
