@@ -59,7 +59,7 @@ PATIENCE = 30.0  # seconds that a primary, or the end of other transactions, is 
 GROUP = 256  # batches that share a transaction
 WRITES = 1_000  # after which no further batch joins
 LANES = 2  # transactions under way at once
-COMPANY = 24  # batches that go together, where others are under way already
+COMPANY = 32  # batches that go together where others are under way already
 TENACITY = 4  # conflicts before a group gets smaller
 
 
