@@ -40,7 +40,7 @@ def secured(tmp_path: Path) -> Iterator[int]:
     server = mongod.start(tmp_path, keyfile=mongod.make_keyfile(tmp_path / "keyfile"))
     try:
         mongod.initiate((server.port,))
-        mongod.create_user(server.port, "root", "s3cret/@:")
+        mongod.create_user(server.port, "root", "s3cret/@:", roles=("root",))
         yield server.port
     finally:
         server.stop()

@@ -158,7 +158,9 @@ ROLES = ("readWriteAnyDatabase", "dbAdminAnyDatabase", "clusterManager")
 """What the user of a project's own server may: work with its databases, and bring the set to another port."""
 
 
-def create_user(port: int, name: str, password: str, *, patience: float = PATIENCE) -> None:
+def create_user(
+    port: int, name: str, password: str, *, roles: tuple[str, ...] = ROLES, patience: float = PATIENCE
+) -> None:
     """The first user of a server with a keyfile: whoever comes from this machine may make one while there is none.
 
     Raises:
@@ -168,13 +170,13 @@ def create_user(port: int, name: str, password: str, *, patience: float = PATIEN
 
     with _direct(port, patience) as client:
         try:
-            client.admin.command("createUser", name, pwd=password, roles=list(ROLES))
+            client.admin.command("createUser", name, pwd=password, roles=list(roles))
         except OperationFailure as error:
             with _direct(port, patience, username=name, password=password) as known:
                 try:
                     said = known.admin.command("connectionStatus")["authInfo"]["authenticatedUserRoles"]
-                    if any(role["role"] == "root" for role in said):  # as earlier versions made it
-                        known.admin.command("updateUser", name, roles=list(ROLES))
+                    if any(role["role"] == "root" for role in said) and "root" not in roles:  # made by earlier versions
+                        known.admin.command("updateUser", name, roles=list(roles))
                 except OperationFailure:
                     raise PulpoError("PULPO702", f"mongod takes no user {name}: {error}") from None
 

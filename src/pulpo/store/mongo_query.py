@@ -18,7 +18,6 @@ from pulpo.store.mongo_filter import where
 from pulpo.store.mongo_table import Field, Table, values
 from pulpo.store.port import Query
 
-
 _ENCODE = json.JSONEncoder(separators=(",", ":")).encode  # `dumps` would make one each time
 
 
