@@ -101,7 +101,7 @@ class Effort:
     @property
     def pause(self) -> float:
         """Seconds until it is worth another try, where the server is the reason."""
-        return min(0.5, 0.02 * 2**self.tries)
+        return min(0.5, 0.02 * 2.0 ** min(self.tries, 10))
 
 
 class Writer:
