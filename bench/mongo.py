@@ -1,6 +1,6 @@
 """How fast the MongoDB store is, beside PyMongo alone on the same server: operations per second, in one process.
 
-    python bench/mongo.py [--seconds 1] [--rounds 3] [--only WORD]
+    python bench/mongo.py [--seconds 1] [--rounds 3] [--quick] [--only WORD]
 
 `alone` is what one would write by hand: a document per order with Decimal128 and dates, one call per operation,
 majority writes, no events. `pulpo` is the store with everything on: the text beside the fields, versions, an event with
@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import json
 import statistics
+import sys
 import tempfile
 import time
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ import uvloop
 from bson.decimal128 import Decimal128
 from pymongo import AsyncMongoClient, WriteConcern
 
+from pulpo.errors import PulpoError
 from pulpo.model.conditions import Compare
 from pulpo.services import mongod
 from pulpo.store.mongo import MongoStore
@@ -196,13 +198,20 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=1.0, help="how long each figure is measured")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="one round, a fifth of a second for each figure")
     parser.add_argument("--only", default="", help="what is measured: cases with this in their name")
     arguments = parser.parse_args()
+    seconds, rounds = (0.2, 1) if arguments.quick else (arguments.seconds, arguments.rounds)
+    try:
+        mongod.program()
+    except PulpoError as error:
+        print(f"{error}; skipped")
+        sys.exit()
     with tempfile.TemporaryDirectory() as place:
         server = mongod.start(Path(place), cache_gb=0.5)
         try:
             mongod.initiate((server.port,))
             url = mongod.address((server.port,), "bench")
-            uvloop.run(main(url, server.process, arguments.seconds, arguments.rounds, arguments.only))
+            uvloop.run(main(url, server.process, seconds, rounds, arguments.only))
         finally:
             server.stop()

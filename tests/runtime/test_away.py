@@ -172,8 +172,9 @@ async def test_a_lease_that_passed_while_nobody_could_renew_is_no_death(lab: Lab
     assert lab.calls == ["lab.a.one"]
 
 
-async def test_a_worker_that_stays_silent_loses_its_runs(lab: Lab) -> None:
-    """Its lease has passed, and others have renewed theirs all the time."""
+@pytest.mark.parametrize("ahead", [-5, 3600])
+async def test_a_worker_that_stays_silent_loses_its_runs(lab: Lab, ahead: int) -> None:
+    """Others have renewed their leases all the time; what its clock says is of no account."""
     inside = asyncio.Event()
 
     async def hang_once(data, ctx):
@@ -191,21 +192,44 @@ async def test_a_worker_that_stays_silent_loses_its_runs(lab: Lab) -> None:
         raise Unreachable("cut off")
 
     restore = around(far, never)
-    await _elsewhere(near, far.engine.worker.id)
+    await _elsewhere(near, far.engine.worker.id, ahead)
     done = await near.engine.finished(run, 10)
     assert (done["state"], done["recoveries"]) == ("completed", 1)
     restore()
 
 
-async def _elsewhere(app: Application, worker: str) -> None:
-    """Have a worker's row say that it is on another machine, with a lease that has passed."""
-    past = timestamp(now() - timedelta(seconds=5))
+async def test_a_worker_whose_clock_is_slow_keeps_its_runs(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the clocks of others its lease has passed whenever it renews it."""
+    inside, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(data, ctx):
+        inside.set()
+        await go.wait()
+
+    lab.step("lab.a.one", slow)
+    far = await lab.start(lease=0.9)
+    run = await begin(far)
+    await inside.wait()
+    monkeypatch.setattr(far.engine.worker, "_lease", lambda: timestamp(now() - timedelta(hours=1)))
+    near = await lab.start(lease=0.9)
+    await _elsewhere(near, far.engine.worker.id, -3600)
+    await asyncio.sleep(2.5)  # near has judged for longer than a lease
+    assert near.engine.worker._judges()
+    go.set()
+    done = await near.engine.finished(run, 10)
+    assert (done["state"], done["recoveries"]) == ("completed", 0)
+    assert lab.calls == ["lab.a.one"]
+
+
+async def _elsewhere(app: Application, worker: str, ahead: float = -5) -> None:
+    """Have a worker's row say that it is on another machine, with a lease until so many seconds from now."""
+    until = timestamp(now() + timedelta(seconds=ahead))
     record = await app.store.get(WORKERS, worker)
     assert record is not None
     row = {
         **pydantic_core.from_json(record.json),
         "host": "far/away",
-        "lease_until": past,
+        "lease_until": until,
         "version": record.version + 1,
     }
     text = pydantic_core.to_json(row).decode()

@@ -80,6 +80,47 @@ def test_up_keeps_a_server_with_a_user_and_its_data(project):
     assert project.tickets() == [ticket]
 
 
+def test_the_server_follows_its_address(project):
+    """Where `database.url` names another port, `up` brings server and replica set there, with the data."""
+    project.run("up")
+    project.run("tickets", "desk", "open_ticket", "--title", "x")
+    project.run("down")
+    settings = project.root / "pulpo.toml"
+    moved = free_port()
+    settings.write_text(settings.read_text().replace(str(project.port), str(moved)))
+    project.run("up")
+    assert len(project.tickets()) == 1
+    with MongoClient(f"mongodb://127.0.0.1:{moved}", directConnection=True) as client:
+        assert client.admin.command("hello")["hosts"] == [f"127.0.0.1:{moved}"]
+
+
+def test_the_user_of_the_server_may_do_what_is_needed_and_no_more(project):
+    """It reads and writes; it makes no users and does not stop the server. One that an earlier version made, too."""
+    project.run("up")
+    known = own_server.user(project.root)
+    who = {"username": known.name, "password": known.password, "directConnection": True}
+
+    def refused(client):
+        for command in ({"createUser": "x", "pwd": "x", "roles": []}, {"shutdown": 1}):
+            with pytest.raises(OperationFailure, match="not authorized"):
+                client.admin.command(command)
+
+    with MongoClient(project.url, **who) as client:
+        refused(client)
+    project.run("down")
+    folder = project.root / own_server.FOLDER
+    server = mongod.start(folder, port=project.port)  # without users: as whoever owns the files
+    try:
+        mongod.initiate((server.port,))
+        with MongoClient(project.url, directConnection=True) as client:
+            client.admin.command("updateUser", known.name, roles=["root"])
+    finally:
+        server.stop()
+    project.run("up")
+    with MongoClient(project.url, **who) as client:
+        refused(client)
+
+
 def test_a_server_that_is_there_is_used(project, tmp_path_factory):
     """A replica set at the address needs no other: it is used, and outlives the project."""
     server = mongod.start(tmp_path_factory.mktemp("there"), port=project.port)

@@ -31,6 +31,15 @@ async def test_a_sound_project_is_all_ok(tmp_path, settings):
     assert len(examined) == 7
 
 
+@pytest.mark.parametrize("where", ["h:99999/x", "[::1/x", "h/x?tls=true&tlsCAFile=/nowhere"])
+def test_an_address_that_cannot_be_read_is_said_to_be(tmp_path, settings, where):
+    """With what is wrong, and without the password."""
+    named = Settings.model_validate({"database": {"url": f"mongodb://me:s3cret@{where}"}})
+    address = found(tmp_path, settings.model_copy(update={"database": named.database}), "database.url")
+    assert address.level == "fail"
+    assert "s3cret" not in f"{address}"
+
+
 def test_a_taken_port_fails_and_says_what_to_do(tmp_path, settings):
     """The holder is named, and the setting."""
     with socket.socket() as listening:

@@ -40,7 +40,7 @@ def secured(tmp_path: Path) -> Iterator[int]:
     server = mongod.start(tmp_path, keyfile=mongod.make_keyfile(tmp_path / "keyfile"))
     try:
         mongod.initiate((server.port,))
-        mongod.create_user(server.port, "root", "s3cret/@:")
+        mongod.create_user(server.port, "root", "s3cret/@:", roles=("root",))
         yield server.port
     finally:
         server.stop()
@@ -91,7 +91,7 @@ async def test_a_password_is_asked_for_and_never_told(secured: int) -> None:
     await keep(store, thing("a", stock=1))
     await store.commit(Batch((Update(THINGS, "a", add={"stock": 1}),), ({"type": "t"},)))
     assert len(await store.events(None)) == 1
-    await store._writer._transactions.end_abandoned()  # allowed for transactions of its own
+    await store._writer._lanes[0].transactions.end_abandoned()  # allowed for transactions of its own
     await store.close()
     wrong = await refusal(url.replace("app-s3cret", "wr0ng"))
     nobody = await refusal(f"mongodb://127.0.0.1:{secured}/shop?replicaSet=pulpo")
@@ -121,6 +121,9 @@ async def test_a_server_that_is_not_there_is_said_to_be(tmp_path: Path) -> None:
         "mongodb://us:er:s3cret@localhost:27017/shop",
         "mongodb://user:s3cret/@localhost:27017/shop",
         "mongodb://user:s3cret@localhost:port/shop",
+        "mongodb://user:s3cret@localhost:99999/shop",
+        "mongodb://user:s3cret@[::1/shop",
+        "mongodb://user:s3cret@localhost/shop?tls=true&tlsCAFile=/nowhere/ca.pem",
         "mongodb://user:s3cret@localhost/shop?w=1",
         "mongodb://user:s3cret@localhost/shop?readPreference=secondary",
         "mongodb://user:s3cret@localhost/shop?journal=false",

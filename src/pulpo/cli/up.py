@@ -17,7 +17,7 @@ from pulpo.cli.status import show
 from pulpo.compile import record, write
 from pulpo.errors import PulpoError
 from pulpo.services import database, drive, sample
-from pulpo.services.plan import services
+from pulpo.services.plan import ServicePlan, services
 from pulpo.settings import Settings
 
 _APPLICATION = "generated/application.py"
@@ -36,9 +36,14 @@ def up(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON obje
         if not as_json:
             typer.echo(f"  {line}")
 
-    server = database.own_server_plan(root, settings)
-    if server is not None:
-        database.make_room(root)
+    server: ServicePlan | None = None
+
+    def plans() -> tuple[ServicePlan, ...]:
+        nonlocal server
+        server = database.own_server_plan(root, settings)
+        if server is not None:
+            database.make_room(root)
+        return services(settings, database=server)
 
     def prepare() -> None:
         if server is not None:
@@ -47,7 +52,7 @@ def up(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON obje
         _seed(root, settings, report)
 
     try:
-        status = drive.up(root, services(settings, database=server), prepare=prepare, report=report)
+        status = drive.up(root, plans, prepare=prepare, report=report)
     except PulpoError as error:
         if error.code == "PULPO703" and not as_json and drive.status(root).running:
             typer.echo(show(drive.status(root)))

@@ -262,7 +262,7 @@ class Engine:
         """A driver has let go of its run."""
         if self.drivers.get(driver.run.id) is driver:
             del self.drivers[driver.run.id]
-            self.worker.kick()
+            self.worker.freed()
 
     async def claim(self, record: Record) -> None:
         """Take on a run that nobody holds, if nobody else is faster."""

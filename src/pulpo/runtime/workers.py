@@ -1,11 +1,12 @@
 """Workers: a lease per process, and who takes over the runs of one that died.
 
-A worker's lease says until when it is to be believed alive. On the same machine a dead process is noticed at once, by
-its id and start time; elsewhere, when its lease has passed. Its runs are given free with a raised token, and enter
-again by the door that new runs use.
+A worker renews its lease. On the same machine a dead process is noticed at once, by its id and start time; elsewhere,
+when somebody who looks has seen its lease unchanged for as long as one lasts. That is measured by the clock of who
+looks, which only has to run as fast as others do: what time it is on other machines is of no account. Its runs are
+given free with a raised token, and enter again by the door that new runs use.
 
-Leases pass also while the database takes no writes, those of the living as well. So only who has renewed its own in
-time for as long as a lease lasts judges others by theirs: had they lived, they could have renewed them too.
+Leases stay unchanged also while the database takes no writes, those of the living as well. So only who has renewed its
+own in time for as long as a lease lasts judges others by theirs: had they lived, they could have renewed them too.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ class Worker:
         self._tasks: list[asyncio.Task[None]] = []
         self._started = begun(os.getpid())
         self._renewed = self._steady = 0.0  # by the loop's clock: last renewed; renewed in time ever since
+        self._seen: dict[str, tuple[int, float]] = {}  # of other workers: their leases' version, since when it is that
+        self._left = False  # whether the last look may have left runs for want of room
 
     async def start(self, *, execute: bool) -> None:
         """Take a lease; with `execute` look for runs that nobody holds, those of dead workers first."""
@@ -92,6 +95,11 @@ class Worker:
         """Look for runs now."""
         self._wanted.set()
 
+    def freed(self) -> None:
+        """There is room for another run: look now if some were left for want of it, else when it is time anyway."""
+        if self._left:
+            self.kick()
+
     @property
     def alive(self) -> bool:
         """Whether the worker's own tasks go on."""
@@ -104,6 +112,7 @@ class Worker:
             "host": host(),
             "pid": os.getpid(),
             "started": self._started,
+            "lease": self._settings.lease,
             "lease_until": self._lease(),
         }
         await self.engine.store.commit(Batch((Insert(WORKERS, id, pydantic_core.to_json(row).decode()),)))
@@ -143,6 +152,19 @@ class Worker:
     def _in_time(self) -> bool:
         """Whether this worker's own lease has been renewed as it should be."""
         return asyncio.get_running_loop().time() - self._renewed < self._settings.lease * 2 / 3
+
+    def _look_at(self, leases: tuple[Record, ...]) -> None:
+        """Note since when each lease is as it is."""
+        moment = asyncio.get_running_loop().time()
+        known, self._seen = self._seen, {}
+        for record in leases:
+            version, since = known.get(record.id, (0, moment))
+            self._seen[record.id] = (record.version, since if version == record.version else moment)
+
+    def _passed(self, lease: Record) -> bool:
+        """Whether a lease has not been renewed for as long as it lasts, by this process' own clock."""
+        seconds = asyncio.get_running_loop().time() - self._seen[lease.id][1]
+        return seconds > pydantic_core.from_json(lease.json).get("lease", self._settings.lease) and self._judges()
 
     def _judges(self) -> bool:
         """Whether others may be taken for dead because their lease has passed."""
@@ -189,10 +211,13 @@ class Worker:
 
     async def _take_free_runs(self) -> None:
         room = self._settings.concurrency - len(self.engine.drivers)
-        if room <= 0:
+        self._left = room <= 0
+        if self._left:
             return
         query = Query(RUNS, Compare("wake_at", "lte", clock()), (("wake_at", False),), limit=min(room, 100))
-        for record in (await self.engine.store.query(query)).records:
+        page = await self.engine.store.query(query)
+        self._left = page.cursor is not None
+        for record in page.records:
             run = Run.load(record)
             driver = self.engine.drivers.get(run.id)
             if driver is not None and run.cancel_requested:
@@ -211,11 +236,12 @@ class Worker:
     async def _recover(self) -> None:
         """Give free the runs of workers that are gone, and of this one those that nothing here holds."""
         page = await self.engine.store.query(Query(WORKERS, limit=500))
+        self._look_at(page.records)
         for record in page.records:
             row: dict[str, Json] = pydantic_core.from_json(record.json)
             if row["id"] == self.id:
                 continue
-            if gone(row, by_lease=self._judges()):
+            if gone(row, passed=self._passed(record)):
                 await self._free(row["id"])
                 try:
                     await self.engine.store.commit(Batch((Delete(WORKERS, record.id, record.version),)))
@@ -291,9 +317,9 @@ def host() -> str:
         return f"{platform.node()}/{uuid.getnode()}"
 
 
-def gone(row: dict[str, Json], *, by_lease: bool = True) -> bool:
-    """Whether a worker is dead (seen at once on its own machine) or, with `by_lease`, its lease has passed."""
-    if by_lease and row["lease_until"] < timestamp(now()):
+def gone(row: dict[str, Json], *, passed: bool) -> bool:
+    """Whether a worker is dead (seen at once on its own machine) or, with `passed`, has not renewed its lease."""
+    if passed:
         return True
     if row["host"] != host():
         return False

@@ -48,10 +48,15 @@ def make_room(root: Path) -> None:
 def set_up(root: Path, plan: ServicePlan) -> None:
     """Make a server that was just started a replica set of one with a user. Done before, it changes nothing.
 
+    One that listened at another port before is brought to the new one.
+
     Raises:
         PulpoError: PULPO702, the server does not become ready.
     """
     assert plan.port is not None
+    known = own_server.user(root)
+    if known is not None and known.port != plan.port:
+        mongod.move(plan.port, known.name, known.password)
     mongod.initiate((plan.port,))
     user = own_server.make_user(root, plan.port)
     mongod.create_user(plan.port, user.name, user.password)

@@ -15,6 +15,7 @@ from pulpo.services import database, drive, mongod, ports, sample
 from pulpo.services.plan import services
 from pulpo.settings import Settings
 from pulpo.store import own_server
+from pulpo.store.connect import connect
 
 Level: TypeAlias = Literal["ok", "warn", "fail"]
 
@@ -93,7 +94,12 @@ def _database(root: Path, settings: Settings) -> list[Examined]:
 
     file = sample.database_file(root, settings)
     if file is None:
-        return _mongodb(root, settings.database.url.get_secret_value())
+        url = settings.database.url.get_secret_value()
+        try:
+            connect(url, root)
+        except PulpoError as error:
+            return [Examined("fail", error.detail, error.hint or "")]
+        return _mongodb(root, url)
     try:
         header = _header(file)
     except OSError as error:

@@ -19,8 +19,8 @@ from pulpo.settings import STATE
 
 START_PATIENCE = 30.0
 """Seconds that the services have to become healthy."""
-STOP_PATIENCE = 9.0
-"""Seconds that everything has to end by itself."""
+STOP_PATIENCE = 19.0
+"""Seconds that everything has to end by itself; the supervisor allows nine without a database server."""
 SETTLED = 1.0
 """Seconds that a service without a health address must live to count as healthy."""
 
@@ -69,7 +69,7 @@ Report: TypeAlias = Callable[[str], None]
 
 def up(
     root: Path,
-    plans: tuple[ServicePlan, ...],
+    plans: tuple[ServicePlan, ...] | Callable[[], tuple[ServicePlan, ...]],
     *,
     prepare: Callable[[], None] = lambda: None,
     report: Report = lambda _: None,
@@ -78,7 +78,8 @@ def up(
     """Start a project's services and wait until each is healthy; where one is not, stop them all again.
 
     Args:
-        plans: The services, as `plan.services` gives them.
+        plans: The services, as `plan.services` gives them, or what gives them: it is asked when nothing of the project
+            runs any more and nobody else starts it.
         prepare: What must be done before anything starts, once it is sure that it may; where services come first, when
             they are healthy and before the others start.
         report: Is told each step, in a few words.
@@ -92,6 +93,8 @@ def up(
             raise PulpoError("PULPO703", "the project is running already", hint="`pulpo down` stops it")
         if _clean(root):
             report("what an earlier run left behind is stopped")
+        if callable(plans):
+            plans = plans()
         ports.check(plans)
         if not any(plan.first for plan in plans):
             prepare()
@@ -100,7 +103,10 @@ def up(
 
 
 def down(root: Path) -> Stopped | None:
-    """Stop a project's services, gracefully, within ten seconds, and leave no process. None: nothing was running."""
+    """Stop a project's services, gracefully, and leave no process. None: nothing was running.
+
+    It takes ten seconds at most, and with a database server of the project's own, which stops last, twenty.
+    """
     if not (root / STATE).is_dir() and not processes.of_project(root):
         return None
     with record.lock(root):

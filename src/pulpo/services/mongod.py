@@ -133,7 +133,34 @@ def initiate(ports: tuple[int, ...], *, replica_set: str = SET, patience: float 
     raise PulpoError("PULPO702", f"the replica set chose no primary within {patience:g} s ({problem or 'no vote'})")
 
 
-def create_user(port: int, name: str, password: str, *, patience: float = PATIENCE) -> None:
+def move(port: int, name: str, password: str, *, patience: float = PATIENCE) -> None:
+    """Have a replica set of one know its member at the port where it listens now. There already, nothing is changed.
+
+    Raises:
+        PulpoError: PULPO702, the set cannot be changed.
+    """
+    from pymongo.errors import PyMongoError  # noqa: PLC0415 - the driver is an extra
+
+    with _direct(port, patience, username=name, password=password) as client:
+        try:
+            config = client.admin.command("replSetGetConfig")["config"]
+            (member,) = config["members"]
+            if member["host"] != f"127.0.0.1:{port}":
+                member["host"] = f"127.0.0.1:{port}"
+                config["version"] += 1
+                # By force: it does not find itself in the set, so it has no primary to be asked.
+                client.admin.command("replSetReconfig", config, force=True)
+        except (PyMongoError, ValueError) as error:
+            raise PulpoError("PULPO702", f"the replica set could not be brought to port {port}: {error}") from None
+
+
+ROLES = ("readWriteAnyDatabase", "dbAdminAnyDatabase", "clusterManager")
+"""What the user of a project's own server may: work with its databases, and bring the set to another port."""
+
+
+def create_user(
+    port: int, name: str, password: str, *, roles: tuple[str, ...] = ROLES, patience: float = PATIENCE
+) -> None:
     """The first user of a server with a keyfile: whoever comes from this machine may make one while there is none.
 
     Raises:
@@ -143,11 +170,13 @@ def create_user(port: int, name: str, password: str, *, patience: float = PATIEN
 
     with _direct(port, patience) as client:
         try:
-            client.admin.command("createUser", name, pwd=password, roles=["root"])
+            client.admin.command("createUser", name, pwd=password, roles=list(roles))
         except OperationFailure as error:
             with _direct(port, patience, username=name, password=password) as known:
                 try:
-                    known.admin.command("ping")
+                    said = known.admin.command("connectionStatus")["authInfo"]["authenticatedUserRoles"]
+                    if any(role["role"] == "root" for role in said) and "root" not in roles:  # made by earlier versions
+                        known.admin.command("updateUser", name, roles=list(roles))
                 except OperationFailure:
                     raise PulpoError("PULPO702", f"mongod takes no user {name}: {error}") from None
 

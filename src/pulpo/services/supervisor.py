@@ -36,6 +36,7 @@ _SOCKET = "supervisord.sock"
 _LONGEST_SOCKET = 88  # of 104 (macOS) to 108 (Linux) bytes; supervisord binds `NAME.PID` first
 _GROUPS = ("first", "project", "pulpo")  # in the order of starting
 _OWN_PATIENCE, _PROJECT_PATIENCE = 6, 2  # seconds between SIGTERM and SIGKILL; together less than ten
+_FIRST_PATIENCE = 10  # of a database server, which has to write down what it holds
 _START_PATIENCE = 15.0
 
 
@@ -204,7 +205,7 @@ def _program(plan: ServicePlan, *, at_once: bool) -> str:
         startsecs=3,
         startretries=1000,
         stopsignal="TERM",
-        stopwaitsecs=_OWN_PATIENCE if plan.own and not plan.first else _PROJECT_PATIENCE,
+        stopwaitsecs=_FIRST_PATIENCE if plan.first else _OWN_PATIENCE if plan.own else _PROJECT_PATIENCE,
         stopasgroup="true",
         killasgroup="true",
         redirect_stderr="true",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pymongo
 from bson.errors import BSONError
-from pymongo.errors import ExecutionTimeout, PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import ConnectionFailure, ExecutionTimeout, PyMongoError, ServerSelectionTimeoutError
 
 from pulpo.errors import PulpoError
 from pulpo.model.conditions import Condition
@@ -19,7 +19,7 @@ from pulpo.store.mongo_client import Address, check_server, database_of
 from pulpo.store.mongo_errors import DRIVER, problem, translated
 from pulpo.store.mongo_events import EventLog
 from pulpo.store.mongo_filter import where as filtered
-from pulpo.store.mongo_query import find
+from pulpo.store.mongo_query import Find, find
 from pulpo.store.mongo_reader import Reader
 from pulpo.store.mongo_schema import bring_up_to_date, make_ours
 from pulpo.store.mongo_table import TEXT, Table, table_of
@@ -159,25 +159,43 @@ class MongoStore:
         if not query.limit:  # to MongoDB no limit
             return [], None
         try:
-            found = await (
-                self._collection(query.collection)
-                .find(
-                    wanted.filter,
-                    fields,
-                    sort=wanted.sort,
-                    skip=query.offset,
-                    limit=query.limit + 1,
-                    batch_size=query.limit + 1,
-                    max_time_ms=self._most,
-                )
-                .to_list()
-            )
+            found = await self._found(query, wanted, fields)
         except PyMongoError as error:
             raise self._problem(error) from error
         if len(found) <= query.limit:
             return found, None
         del found[query.limit :]
         return found, wanted.cursor(found[-1][TEXT])
+
+    async def _found(self, query: Query, wanted: Find, fields: Mapping[str, int]) -> list[dict[str, Any]]:
+        """What a find gives. As a command it costs a tenth less than by the driver's cursor."""
+        collection = self._collection(query.collection)
+        more = query.limit + 1
+        asked: dict[str, Any] = {
+            "find": query.collection,
+            "filter": wanted.filter,
+            "projection": fields,
+            "sort": dict(wanted.sort),
+            "skip": query.offset,
+            "limit": more,
+            "batchSize": more,
+            "readConcern": collection.read_concern.document,
+            "maxTimeMS": self._most,
+        }
+        try:
+            reply = await collection.database.command(asked)
+        except ConnectionFailure:  # which the driver repeats only for its own finds
+            reply = await collection.database.command(asked)
+        cursor = reply["cursor"]
+        found: list[dict[str, Any]] = cursor["firstBatch"]
+        if not cursor["id"]:
+            return found
+        # More than one reply holds (16 MB): from the beginning, by the driver, which asks for the rest as it should.
+        await collection.database.command({"killCursors": query.collection, "cursors": [cursor["id"]]})
+        whole = collection.find(
+            wanted.filter, fields, sort=wanted.sort, skip=query.offset, limit=more, max_time_ms=self._most
+        )
+        return await whole.to_list()
 
     @undisturbed
     async def count(self, collection: str, where: Condition | None = None) -> int:

@@ -13,17 +13,19 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from pymongo import AsyncMongoClient, ReadPreference
 from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError, ServerSelectionTimeoutError
-from pymongo.read_concern import ReadConcern
 from pymongo.uri_parser import parse_uri
 from pymongo.write_concern import WriteConcern
 
 from pulpo.errors import PulpoError
 from pulpo.store.mongo_errors import problem
+from pulpo.store.mongo_primary import OwnCommits
 
 if TYPE_CHECKING:
     from pymongo.asynchronous.database import AsyncDatabase
 
 OLDEST = (6, 0)
+SECONDS = 30
+"""How long a write outside of transactions waits for its majority."""
 _DEFAULTS = {"serverSelectionTimeoutMS": "15000", "connectTimeoutMS": "5000", "appName": "pulpo"}
 _DECIDED = {
     "w",
@@ -46,7 +48,10 @@ class Address:
     """
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:  # brackets that do not match
+            raise _unreadable() from None
         self.database = unquote(parts.path.lstrip("/"))
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
         self.keep_events = _kept_events(options)
@@ -65,7 +70,9 @@ class Address:
                 )
         given = {name.lower() for name in options}
         options.update({name: value for name, value in _DEFAULTS.items() if name.lower() not in given})
-        self.app = next(value for name, value in options.items() if name.lower() == "appname")
+        # With the database: who is kept from a document looks for processes of this one (`Transactions.end_abandoned`).
+        name, value = next((name, value) for name, value in options.items() if name.lower() == "appname")
+        self.app = options[name] = f"{value[:60]}/{self.database}"
         self._url = parts._replace(query=urlencode(options)).geturl()
         self.hosts = parts.netloc.rpartition("@")[2]
         if parts.scheme == "mongodb":  # the other asks a name server, which has to wait until it is opened
@@ -73,15 +80,38 @@ class Address:
                 parse_uri(self._url, warn=False)
             except (InvalidURI, ConfigurationError, ValueError, TypeError):
                 # What the driver says of it may repeat a part of the address, and so a password.
-                raise PulpoError(
-                    "PULPO105",
-                    "database.url cannot be read",
-                    hint="it reads mongodb://user:password@host:27017/NAME?replicaSet=rs0; a password escaped",
-                ) from None
+                raise _unreadable() from None
+            except OSError as error:  # a file for TLS
+                raise _no_file(error) from None
 
     def client(self, **more: Any) -> AsyncMongoClient[dict[str, Any]]:
-        """A client for the loop that runs. It connects when it is first used."""
-        return AsyncMongoClient(self._url, tz_aware=True, retryWrites=True, **more)
+        """A client for the loop that runs. It connects when it is first used.
+
+        Raises:
+            PulpoError: PULPO105, the address cannot be used: a file for TLS is not there, a name server knows no hosts.
+        """
+        try:
+            return AsyncMongoClient(self._url, tz_aware=True, retryWrites=True, **more)
+        except OSError as error:
+            raise _no_file(error) from None
+        except (InvalidURI, ConfigurationError, ValueError, TypeError):
+            raise _unreadable() from None
+
+
+def _unreadable() -> PulpoError:
+    return PulpoError(
+        "PULPO105",
+        "database.url cannot be read",
+        hint="it reads mongodb://user:password@host:27017/NAME?replicaSet=rs0; a password escaped",
+    )
+
+
+def _no_file(error: OSError) -> PulpoError:
+    return PulpoError(
+        "PULPO105",
+        f"database.url names a file that cannot be read: {error.strerror or type(error).__name__}",
+        hint="look at tlsCAFile and tlsCertificateKeyFile",
+    )
 
 
 def database_of(client: AsyncMongoClient[dict[str, Any]], name: str) -> AsyncDatabase[dict[str, Any]]:
@@ -89,8 +119,8 @@ def database_of(client: AsyncMongoClient[dict[str, Any]], name: str) -> AsyncDat
     return client.get_database(
         name,
         read_preference=ReadPreference.PRIMARY,
-        write_concern=WriteConcern("majority", j=True),
-        read_concern=ReadConcern("majority"),
+        write_concern=WriteConcern("majority", j=True, wtimeout=SECONDS * 1000),
+        read_concern=OwnCommits(),
     )
 
 

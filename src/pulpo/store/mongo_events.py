@@ -43,7 +43,7 @@ KEPT = 200_000  # commits
 BEHIND = 8  # quarters of a second that a cursor may be ahead of the primary
 BUFFER = 10_000  # events that followers find without asking the server
 PAUSE = 0.5  # seconds until who follows asks again, while the database is away
-CHARACTERS = 8_000_000  # of events in one document
+SIZE = 8_000_000  # bytes of events in one document
 
 Place: TypeAlias = tuple[int, int]
 """The cluster's time of a commit, as one number, and the place among the events of then."""
@@ -88,11 +88,12 @@ class EventLog:
         parts: list[list[str]] = [[]]
         size = 0
         for event in events:
-            if parts[-1] and size + len(event) > CHARACTERS:
+            length = len(event) if event.isascii() else len(event.encode())
+            if parts[-1] and size + length > SIZE:
                 parts.append([])
                 size = 0
             parts[-1].append(event)
-            size += len(event)
+            size += length
         # Ids rise with the time, as it was known before the commit: so what is oldest is found without a further index.
         first, self._number = self._number, self._number + len(parts)
         documents = [
@@ -193,9 +194,13 @@ class EventLog:
         counter = _Counter()
         stream = await self._events.watch(_PIPELINE, start_at_operation_time=_timestamp(start), max_await_time_ms=1)
         async with stream:
-            # Empty-handed is only who has come to the end of the log.
-            while len(found) < limit and (change := await stream.try_next()) is not None:
-                found += [event for at, event in counter.events(change) if at > place]
+            # Empty-handed is who has come to the end of the log, and once also who had to open the stream again.
+            empty = 0
+            while len(found) < limit and empty < 2:
+                change = await stream.try_next()
+                empty = 0 if change is not None else empty + 1
+                if change is not None:
+                    found += [event for at, event in counter.events(change) if at > place]
         return tuple(found[:limit])
 
     # Following
@@ -268,6 +273,7 @@ class EventLog:
                     finally:
                         token = stream.resume_token
             except PyMongoError as error:
+                log.info("the stream of events is opened again: %s", type(error).__name__)
                 if is_expired(error):
                     token, counter = None, _Counter()
                     self._buffer.clear()

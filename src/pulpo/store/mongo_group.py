@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import pydantic_core
 from pymongo.errors import WriteError
 
 from pulpo.errors import PulpoError
 from pulpo.store.mongo_errors import DUPLICATE
-from pulpo.store.mongo_plan import Held, Key, Plan, Prepared, Stage, changes, removal, stored, takes, to_read
+from pulpo.store.mongo_plan import (
+    Claim,
+    Held,
+    Key,
+    Plan,
+    Prepared,
+    Stage,
+    changes,
+    claimed,
+    claims_of,
+    moves,
+    removal,
+    stored,
+    takes,
+    to_read,
+)
+from pulpo.store.mongo_primary import Primary, own_commits
 from pulpo.store.mongo_session import Transactions
 from pulpo.store.mongo_table import TEXT, Table
 from pulpo.store.port import DuplicateId, UniqueTaken, WriteFailed
@@ -29,12 +47,13 @@ CHARACTERS = 4_000_000  # of documents in a command, whose 48 MB hold the text, 
 class Entry:
     """A queued batch, its future and, once it was planned, what came of it. `alone`: it shares no transaction."""
 
-    __slots__ = ("alone", "error", "events", "future", "versions", "writes")
+    __slots__ = ("alone", "error", "events", "future", "keys", "versions", "writes")
 
     def __init__(
         self, writes: tuple[Prepared, ...], events: str | None, future: asyncio.Future[tuple[int, ...]]
     ) -> None:
         self.writes = writes
+        self.keys = [write.key for write in writes]
         self.events = events
         self.future = future
         self.alone = False
@@ -72,14 +91,20 @@ class Groups:
         tables: Mapping[str, Table],
         log: EventLog,
         transactions: Transactions,
+        primary: Primary,
     ) -> None:
         self._db = database
+        self._primary = primary
+        self._own = own_commits(database)
         self._tables = tables
         self._log = log
         self._transactions = transactions
 
-    async def apply(self, group: list[Entry], *, everything: bool) -> None:
+    async def apply(self, group: list[Entry], *, everything: bool) -> bool:
         """One transaction with what of the group holds. Where it returns, every entry has its versions or its error.
+
+        Returns:
+            Whether something was committed, and by that what was read is known to have been the truth.
 
         Raises:
             AssumedError: Something is not as assumed, where not `everything` is read first.
@@ -88,65 +113,114 @@ class Groups:
         """
         session = await self._transactions.begin()
         try:
-            known = await self._read(session, group, everything=everything)
-            stages = self._planned(group, known, everything=everything)
+            stages = await self._plan(session, group, everything=everything)
             for number, stage in enumerate(stages):
                 await self._send(session, stage, number)
             if group[0].alone and group[0].error is not None:
                 await self._transactions.drop()  # the writes before the one that failed are good, so its reason counts
-                return
+                return False
             events = [entry.events for entry in group if entry.error is None and entry.events is not None]
             if events:
                 await self._log.insert(session, events)
             if not stages and not events:
                 await self._transactions.drop()
-                return
-            self._log.noticed(await self._transactions.commit(), told=bool(events))
+                return False
+            time = await self._transactions.commit()
         except BaseException:
             await self._transactions.close()
             raise
+        self._log.noticed(time, told=bool(events))
+        if time is not None and not self._primary.alone:
+            self._own.committed(time)
+        return True
 
-    async def _read(self, session: AsyncClientSession, group: list[Entry], *, everything: bool) -> dict[Key, Held]:
+    async def _plan(self, session: AsyncClientSession, group: list[Entry], *, everything: bool) -> list[Stage]:
+        """What has to be sent for the group. Every entry that cannot be has its error."""
+        known = await self._read(session, to_read((entry.writes for entry in group), everything=everything))
+        stages, unsure = self._planned(group, known)
+        if not unsure:
+            return stages
+        # What is refused is refused in any case, but the first reason counts: one may be among the writes before.
+        before = [writes for writes in unsure.values() if writes]
+        missing = {name: [id for id in ids if (name, id) not in known] for name, ids in to_read(before).items()}
+        known.update(await self._read(session, {name: ids for name, ids in missing.items() if ids}))
+        free = await self._free(session, group, unsure)
+        stages, unsure = self._planned(group, known)
+        for place in unsure:
+            if place not in free:
+                raise ApartError(place)
+        return stages
+
+    async def _read(self, session: AsyncClientSession, wanted: Mapping[str, list[str]]) -> dict[Key, Held]:
         known: dict[Key, Held] = {}
-        for name, ids in to_read((entry.writes for entry in group), everything=everything).items():
+        for name, ids in wanted.items():
             for id in ids:
                 known[name, id] = Held(False)
-            command: dict[str, Any] = {
-                "find": name,
-                "filter": {"_id": {"$in": ids}},
-                "projection": {"version": 1, TEXT: 1},
-                "batchSize": len(ids) + 1,
-            }
-            reply = await self._db.command(command, session=session)
-            found, cursor = reply["cursor"]["firstBatch"], reply["cursor"]["id"]
-            while cursor:  # more than one reply holds
-                reply = await self._db.command({"getMore": cursor, "collection": name}, session=session)
-                found += reply["cursor"]["nextBatch"]
-                cursor = reply["cursor"]["id"]
-            for document in found:
+            where = {"_id": {"$in": ids}}
+            for document in await self._find(session, name, where, {"version": 1, TEXT: 1}, len(ids) + 1):
                 known[name, document["_id"]] = Held(True, document["version"], document[TEXT])
         return known
 
-    def _planned(self, group: list[Entry], known: Mapping[Key, Held], *, everything: bool) -> list[Stage]:
+    async def _find(
+        self, session: AsyncClientSession, name: str, where: Mapping[str, Any], fields: Mapping[str, int], most: int
+    ) -> list[dict[str, Any]]:
+        command = {"find": name, "filter": where, "projection": fields, "batchSize": most}
+        reply = await self._db.command(command, session=session)
+        found: list[dict[str, Any]] = reply["cursor"]["firstBatch"]
+        cursor = reply["cursor"]["id"]
+        while cursor:  # more than one reply holds
+            reply = await self._db.command({"getMore": cursor, "collection": name}, session=session)
+            found += reply["cursor"]["nextBatch"]
+            cursor = reply["cursor"]["id"]
+        return found
+
+    async def _free(
+        self, session: AsyncClientSession, group: list[Entry], unsure: Mapping[int, tuple[Prepared, ...]]
+    ) -> set[int]:
+        """Of batches that fail later, those whose unique values nobody else has: no document, no batch of the group."""
+        claims = Counter(claim for entry in group for write in entry.writes for claim in claimed(write))
+        moved = {write.key[0] for entry in group for write in entry.writes if moves(write)}
+        asked: dict[str, dict[Claim, str]] = {}
+        for writes in unsure.values():
+            for write in writes:
+                asked.setdefault(write.key[0], {}).update(dict.fromkeys(claimed(write), write.key[1]))
+        others: set[Claim] = set()
+        for name, wanted in asked.items():
+            if wanted:
+                where = {"$or": [self._tables[name].holding(keys, held) for _, keys, held in wanted]}
+                for one in await self._find(session, name, where, {"version": 1, TEXT: 1}, len(wanted) + 1):
+                    held = claims_of(self._tables[name], pydantic_core.from_json(one[TEXT]))
+                    others.update(claim for claim in held if wanted.get(claim, one["_id"]) != one["_id"])
+        return {
+            place
+            for place, writes in unsure.items()
+            if not any(write.key[0] in moved for write in writes)
+            and all(claims[claim] == 1 and claim not in others for write in writes for claim in claimed(write))
+        }
+
+    def _planned(
+        self, group: list[Entry], known: Mapping[Key, Held]
+    ) -> tuple[list[Stage], dict[int, tuple[Prepared, ...]]]:
+        """The stages, and by its place each batch that fails where one of these writes may have failed before."""
         plan = Plan(known)
+        unsure: dict[int, tuple[Prepared, ...]] = {}
         for place, entry in enumerate(group):
             entry.error = None
             try:
                 entry.versions = plan.apply(entry.writes, place, singly=entry.alone)
             except WriteFailed as error:
-                # The first reason counts: one before it may be among what was not read, or a unique value.
-                before = entry.writes[: error.index]
-                if not everything and any(write.key not in known for write in before):
-                    raise AssumedError from error
                 entry.error = error
+                before = entry.writes[: error.index]
                 if entry.alone:
-                    return plan.tried
-                if any(takes(write) for write in before):
-                    raise ApartError(place) from error
+                    if any(write.key not in known for write in before):
+                        raise AssumedError from error
+                    return plan.tried, {}
+                if any(takes(write) or write.key not in known for write in before):
+                    unsure[place] = before
             except Exception as error:  # noqa: BLE001 - it is raised where it is awaited
                 entry.error = error
         plan.flush()
-        return plan.stages
+        return plan.stages, unsure
 
     async def _send(self, session: AsyncClientSession, stage: Stage, number: int) -> None:
         for name in {**stage.inserts, **stage.updates, **stage.deletes}:

@@ -259,14 +259,16 @@ class Plan:
                 self._become(key, Held(True, version, text, held.pending, held.base, held.owner))
             return
         base = held.version if held.there else version - 1
+        if held.pending == "require" and table.unique and (held.text is None or _moves(table, held.text, text)):
+            self.flush()  # in the place of what was required, its old values would be free too soon
         self._become(key, Held(True, version, text, "replace", base, owner))
 
 
 _UNKNOWN = Held(None)
 
 
-def to_read(batches: Iterable[tuple[Prepared, ...]], *, everything: bool) -> dict[str, list[str]]:
-    """The documents that have to be read before batches are applied, by collection."""
+def to_read(batches: Iterable[tuple[Prepared, ...]], *, everything: bool = True) -> dict[str, list[str]]:
+    """The documents that have to be read before batches are applied, by collection; `everything`: all they touch."""
     found: dict[str, dict[str, None]] = {}
     for writes in batches:
         for prepared in writes:
@@ -298,14 +300,35 @@ def removal(key: Key, held: Held) -> dict[str, Any]:
     return {"q": {"_id": key[1]} if held.base is None else {"_id": key[1], "version": held.base}, "limit": 1}
 
 
-def takes(prepared: Prepared) -> bool:
-    """Whether a write may collide with a unique value."""
+Claim: TypeAlias = tuple[str, tuple[str, ...], tuple[Any, ...]]
+"""A value in a unique index: the collection, the index's fields, what a document has there."""
+
+
+def claims_of(table: Table, document: Json) -> list[Claim]:
+    """What a document has in unique indexes."""
+    held = zip(table.unique, table.taken(document), strict=True)
+    return [(table.name, keys, values) for keys, values in held if None not in values]
+
+
+def claimed(prepared: Prepared) -> list[Claim]:
+    """The unique values of a whole document that is written."""
     write, table = prepared.write, prepared.table
-    if isinstance(write, Insert | Replace):
-        return any(None not in held for held in table.taken(pydantic_core.from_json(write.json)))
+    if table.unique and isinstance(write, Insert | Replace):
+        return claims_of(table, pydantic_core.from_json(write.json))
+    return []
+
+
+def moves(prepared: Prepared) -> bool:
+    """Whether an update may give its document another unique value."""
+    write, table = prepared.write, prepared.table
     return isinstance(write, Update) and any(
         name in write.set or name in write.add for fields in table.unique.values() for name in fields
     )
+
+
+def takes(prepared: Prepared) -> bool:
+    """Whether a write may collide with a unique value."""
+    return moves(prepared) or bool(claimed(prepared))
 
 
 def _moves(table: Table, before: str, after: str) -> bool:

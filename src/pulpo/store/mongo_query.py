@@ -18,6 +18,8 @@ from pulpo.store.mongo_filter import where
 from pulpo.store.mongo_table import Field, Table, values
 from pulpo.store.port import Query
 
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode  # `dumps` would make one each time
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -64,7 +66,7 @@ class Find:
     def cursor(self, text: str) -> str:
         """The opaque cursor that goes on after the document with this text."""
         document = pydantic_core.from_json(text)
-        held = json.dumps([self.mark, *(key.value(document) for key in self.keys)], separators=(",", ":"))
+        held = _ENCODE([self.mark, *(key.value(document) for key in self.keys)])
         return base64.urlsafe_b64encode(held.encode()).decode().rstrip("=")
 
 

@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bson import Timestamp
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -23,11 +23,9 @@ if TYPE_CHECKING:
     from pymongo.asynchronous.client_session import AsyncClientSession
     from pymongo.asynchronous.database import AsyncDatabase
 
-_INTERRUPTED = {11600, 11601, 11602, 262}
-"""Codes with which a server stops to wait for its majority: the commit may stand, though no label says so."""
 LOOK = 0.3  # seconds in the way of others until somebody looks whose transaction it is
 ABANDONED = 5.0  # seconds that a transaction is open before it is taken for one that nobody comes back to
-MAJORITY = WriteConcern("majority", j=True)
+MAJORITY = WriteConcern("majority", j=True, wtimeout=30_000)
 SNAPSHOT = ReadConcern("snapshot")
 log = logging.getLogger("pulpo.store")
 
@@ -43,6 +41,8 @@ class Transactions:
         self._db = database
         self._app = app
         self._patience = patience
+        wait = int(min(10.0, patience) * 1000)  # then the commit is asked for again
+        self._majority = WriteConcern("majority", j=True, wtimeout=wait)
         self._session: AsyncClientSession | None = None
         self._asked = 0.0
 
@@ -50,28 +50,34 @@ class Transactions:
         """Begin one. It is to end with `commit` or `give_up`."""
         if self._session is None:
             self._session = self._db.client.start_session(causal_consistency=False)
-        await self._session.start_transaction(read_concern=SNAPSHOT, write_concern=MAJORITY)
+        await self._session.start_transaction(read_concern=SNAPSHOT, write_concern=self._majority)
         return self._session
 
     async def commit(self) -> Timestamp | None:
         """Commit, on the disks of a majority. Returns the cluster's time.
 
+        Only the server's word that there is no such transaction, after waiting for a majority to agree, says that it is
+        not committed. Whatever else goes wrong, the same commit is asked for again, which never applies twice.
+
         Raises:
             UnknownOutcomeError: Whether it is committed could not be learned within the patience.
-            PyMongoError: It is certainly not.
+            PyMongoError: It is certainly not; the first reason given.
         """
         session = self._session
         assert session is not None
         deadline = time.monotonic() + self._patience
         pause = 0.02
+        refused: PyMongoError | None = None
         while True:
             try:
                 await session.commit_transaction()
             except PyMongoError as error:
-                if not _unknown(error):
-                    raise
+                if error.has_error_label("TransientTransactionError"):
+                    raise refused or error from None
                 if time.monotonic() >= deadline:
                     raise UnknownOutcomeError from error
+                if not error.has_error_label("UnknownTransactionCommitResult"):
+                    refused = refused or error
                 await asyncio.sleep(pause)
                 pause = min(0.5, pause * 2)
             else:
@@ -115,14 +121,6 @@ class Transactions:
         left = [one for one in idle if _left(one, connected)]
         if left:
             await admin.command({"killSessions": [{"id": one["lsid"]["id"]} for one in left]})
-
-
-def _unknown(error: PyMongoError) -> bool:
-    """Whether a commit that failed with this may be committed nevertheless."""
-    if error.has_error_label("UnknownTransactionCommitResult"):
-        return True
-    transient = error.has_error_label("TransientTransactionError")
-    return not transient and isinstance(error, OperationFailure) and error.code in _INTERRUPTED
 
 
 def _left(session: Mapping[str, Any], connected: Collection[int | None]) -> bool:

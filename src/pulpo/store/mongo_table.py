@@ -151,6 +151,13 @@ class Table:
         made[TEXT] = text
         return made
 
+    def holding(self, keys: tuple[str, ...], held: tuple[Any, ...]) -> dict[str, Any]:
+        """The filter of the document that holds these values, as `taken` has them, in a unique index."""
+        fields = self.unique[keys]
+        return {
+            key: {"$eq": self.columns[path].bson(value)} for key, path, value in zip(keys, fields, held, strict=True)
+        }
+
     def taken(self, document: Json) -> tuple[tuple[Any, ...], ...]:
         """What a document holds in each unique index, to see whether a change touches them."""
         return tuple(

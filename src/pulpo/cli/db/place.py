@@ -91,6 +91,7 @@ def declared(root: Path) -> tuple[Collection, ...]:
 
 async def users(place: Place, snapshot: Snapshot) -> list[str]:
     """The processes that work with a database: those with a lease, and the project's supervisor."""
+    from pulpo.model.model import now, timestamp
     from pulpo.runtime.workers import gone
     from pulpo.services import drive
     from pulpo.store.upkeep import LEASES
@@ -98,7 +99,7 @@ async def users(place: Place, snapshot: Snapshot) -> list[str]:
     found: list[str] = []
     for record in await snapshot.scan(LEASES):
         row: dict[str, Any] = json.loads(record.json)
-        if not gone(row):
+        if not gone(row, passed=row["lease_until"] < timestamp(now())):
             found.append(f"process {row['pid']} on {row['host'].partition('/')[0]}")
     if not found and place.is_the_projects and drive.running(place.root) is not None:
         found.append("the project, which `pulpo up` started")

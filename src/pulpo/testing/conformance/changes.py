@@ -151,6 +151,16 @@ class Changes:
         await store.commit(Batch((Update(THINGS, "a", set={"sku": None}), Update(THINGS, "b", set={"sku": "s"}))))
         assert (await read(store, "b"))["sku"] == "s"
 
+    async def test_a_value_is_taken_until_the_write_that_frees_it(self, store: Store) -> None:
+        """Also where the document that has it was required before."""
+        await keep(store, thing("a", sku="x"), thing("b", sku="y"))
+        writes = (Require(THINGS, "a", 1), replaced("b", 1, sku="x"), replaced("a", 1, sku="z"))
+        with pytest.raises(UniqueTaken) as failure:
+            await store.commit(Batch(writes))
+        assert failure.value.index == 1
+        await store.commit(Batch((Require(THINGS, "a", 1), replaced("a", 1, sku="z"), replaced("b", 1, sku="x"))))
+        assert [(await read(store, id))["sku"] for id in ("a", "b")] == ["z", "x"]
+
     async def test_several_fields_are_unique_together(self, store: Store) -> None:
         """Only where all are the same; a document where one is null or missing is not held to it."""
         places = {"a": ("A", 1), "b": ("A", 2), "c": ("B", 1)}
