@@ -16,7 +16,7 @@ from pulpo import settings as project_settings
 from pulpo.cli.status import show
 from pulpo.compile import record, write
 from pulpo.errors import PulpoError
-from pulpo.services import database, drive, sample
+from pulpo.services import database, drive, prefect, sample
 from pulpo.services.plan import services
 from pulpo.settings import Settings
 
@@ -39,6 +39,8 @@ def up(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON obje
     server = database.own_server_plan(root, settings)
     if server is not None:
         database.make_room(root)
+    if settings.engine.needs_prefect:
+        prefect.prepare(root, settings)
 
     def prepare() -> None:
         if server is not None:

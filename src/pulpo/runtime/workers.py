@@ -65,7 +65,7 @@ class Worker:
         self._renewed = self._steady = loop.time()
         self._tasks = [loop.create_task(self._heartbeat())]
         if execute:
-            await self._recover()
+            await self.recover()
             self._tasks.append(loop.create_task(self._look()))
 
     async def quiet(self) -> None:
@@ -171,7 +171,7 @@ class Worker:
             try:
                 await self._take_free_runs()
                 if loop.time() - recovered > min(1.0, self._settings.lease / 3):
-                    await self._recover()
+                    await self.recover()
                     recovered = loop.time()
                 if loop.time() - swept > SWEEP:
                     await keys.sweep(self.engine.store)
@@ -198,7 +198,10 @@ class Worker:
             if driver is not None and run.cancel_requested:
                 await driver.cancel()
             elif driver is None and run.worker is None:
-                await self._claim(record)
+                if self.engine.dispatch is not None and self.engine.dispatch.sends(run):
+                    await self.engine.dispatch.submit(run)
+                else:
+                    await self._claim(record)
 
     async def _claim(self, record: Record) -> None:
         try:
@@ -208,7 +211,7 @@ class Worker:
         except Exception:
             log.exception("run %s cannot be taken on", record.id)  # those behind it can
 
-    async def _recover(self) -> None:
+    async def recover(self) -> None:
         """Give free the runs of workers that are gone, and of this one those that nothing here holds."""
         page = await self.engine.store.query(Query(WORKERS, limit=500))
         for record in page.records:
