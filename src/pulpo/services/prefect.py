@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-import sys
 from pathlib import Path
+from typing import Any
 
 from pulpo import settings as configuration
 from pulpo.errors import PulpoError
@@ -85,8 +85,26 @@ def main() -> None:
     make_secret(root)
     where = place(settings, root)
     os.environ.update(environment(settings, root, where))
-    words = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(settings.prefect.port)]
-    os.execv(sys.executable, [sys.executable, *words])  # noqa: S606 - it is this process's work from now on
+    _serve(settings.prefect.port)
+
+
+def _serve(port: int) -> None:
+    """What `prefect server start` does, with a SQLite database whose writers wait for each other.
+
+    Prefect begins a transaction as a reader and lets it become a writer; SQLite refuses that at once ("database is
+    locked", a 503) where another has written meanwhile, however long it may wait. So each begins as a writer.
+    """
+    import uvicorn  # noqa: PLC0415 - as Prefect, which reads the environment when it is imported
+    from prefect.server.api.server import create_app  # noqa: PLC0415
+    from prefect.server.database.configurations import AioSqliteConfiguration  # noqa: PLC0415
+
+    begin = AioSqliteConfiguration.begin_transaction
+
+    def begin_writing(self: Any, session: Any, with_for_update: bool = True) -> Any:  # noqa: ARG001 - Prefect's form
+        return begin(self, session, with_for_update=True)
+
+    AioSqliteConfiguration.begin_transaction = begin_writing  # type: ignore[method-assign]
+    uvicorn.run(create_app(final=True), host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=2)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,8 @@ POOL_TYPE = "pulpo"
 RUN_TAG = "pulpo-run:"
 """Before a run's id in a tag of the flow run that carries it out."""
 _PATIENCE = 20.0
+_PAUSES = (0.05, 0.2, 0.5)
+"""Seconds before a request is made again that the server was too busy for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +155,11 @@ class PrefectApi:
         self, method: str, path: str, body: Mapping[str, Json] | None = None, *, accept: tuple[int, ...] = ()
     ) -> httpx.Response:
         try:
-            answer = await self._client.request(method, path, json=body)
+            for pause in (*_PAUSES, None):
+                answer = await self._client.request(method, path, json=body)
+                if pause is None or answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                    break
+                await asyncio.sleep(pause)  # its database was busy, and nothing was changed
         except httpx.HTTPError as error:
             raise PulpoError(
                 "PULPO706",
