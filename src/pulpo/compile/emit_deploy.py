@@ -36,6 +36,7 @@ def emit_deploy(app: AppSpec, plans: Mapping[str, FlowPlan], settings: Settings)
     flows = [(plan, names.flow_entrypoint(plan.flow)) for _, plan in sorted(plans.items()) if plan.steps]
     values = {"slug": slug, "services": services, "flows": flows, "settings": settings}
     values |= {
+        "pool": settings.prefect.pool or slug,
         "mongodb": _mongodb(settings),
         "ports": _MEMBERS,
         "members": ",".join(f"127.0.0.1:{p}" for p in _MEMBERS),

@@ -15,8 +15,8 @@ from pulpo.spec import AppSpec, FlowPlan, OperationSpec, Step
 GRACE = 5
 """Seconds that Prefect waits beyond an operation's own timeout, so that it is Pulpo that ends and records it."""
 
-_OWN = ("Any", "FlowRun", "Path", "ROOT", "STEP", "after", "annotations", "asyncio", "data", "flow", "given", "json",
-        "open_run", "result", "run", "sys", "task")  # fmt: skip
+_OWN = ("Any", "FlowRun", "Path", "ROOT", "STEP", "after", "annotations", "asyncio", "data", "flow", "open_run", "run",
+        "run_script", "task")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,9 @@ def _flow(app: AppSpec, plan: FlowPlan) -> Artifact:
         function=names.flow_function(plan.flow),
         takes=_takes(plan),
         lines=lines,
+        uses_asyncio=any(
+            "asyncio." in line for line in (*lines, *(line for each in body.branches for line in each.body))
+        ),
         helper=", after" if form is None else "",
     )
     return Artifact(path, text)
@@ -90,7 +93,7 @@ def _flow(app: AppSpec, plan: FlowPlan) -> Artifact:
 
 def _task(step: Step, operation: OperationSpec, function: str) -> Mapping[str, str]:
     """What the template prints of a step: its decorator, its function's name and its docstring."""
-    options = [f"name={quoted(step.operation)}"]
+    options = [f"name={quoted(step.operation)}", f"tags=[{quoted(names.group(step.operation))}]"]
     if step.retries:
         options.append(f"retries={step.retries}")
     if step.timeout is not None:

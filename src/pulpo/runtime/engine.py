@@ -178,7 +178,24 @@ class Engine:
     def _new(
         self, plan: FlowPlan, text: str, live: str | None, caller: Caller, run_id: str | None, retry_of: str | None
     ) -> tuple[Run, tuple[StepRun, ...]]:
-        run = Run(
+        run = self._run(plan, text, live, caller, run_id, retry_of)
+        elsewhere = self.dispatch is not None and self.dispatch.sends(run)
+        if elsewhere or not self.worker.takes(len(self.drivers)):
+            run.state, run.wake_at = "queued", clock()
+            return run, ()
+        run.worker, run.started_at = self.worker.id, clock()
+        return run, first_intents(run, plan)
+
+    def queued(self, plan: FlowPlan, text: str, live: str | None, caller: Caller) -> Run:
+        """A new run, not yet stored, for whoever takes runs up."""
+        run = self._run(plan, text, live, caller, None, None)
+        run.state, run.wake_at = "queued", clock()
+        return run
+
+    def _run(
+        self, plan: FlowPlan, text: str, live: str | None, caller: Caller, run_id: str | None, retry_of: str | None
+    ) -> Run:
+        return Run(
             run_id or new_id("run"),
             name=plan.flow,
             input=text,
@@ -188,12 +205,6 @@ class Engine:
             retry_of=retry_of,
             trace=telemetry.active.beginning(plan.flow) if telemetry.active is not None else None,
         )
-        elsewhere = self.dispatch is not None and self.dispatch.sends(run)
-        if elsewhere or not self.worker.takes(len(self.drivers)):
-            run.state, run.wake_at = "queued", clock()
-            return run, ()
-        run.worker, run.started_at = self.worker.id, clock()
-        return run, first_intents(run, plan)
 
     async def live_run(self, flow: str, plan: FlowPlan, live: str | None) -> PulpoError:
         """The error that names the live run in the way of another for the same `one_per` value."""

@@ -7,8 +7,10 @@ stops, a failure that is undone. Nothing else of the runtime imports Prefect, so
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +20,13 @@ from weakref import WeakKeyDictionary
 from prefect.artifacts import acreate_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
+from pulpo import settings as configuration
 from pulpo.errors import PulpoError
 from pulpo.runtime.context import Caller
-from pulpo.runtime.prefect.api import RUN_TAG
+from pulpo.runtime.prefect.api import RUN_TAG, PrefectApi
+from pulpo.runtime.prefect.place import Place, place
 from pulpo.runtime.target import load_application
 from pulpo.settings import Settings, find_root
 from pulpo.spec import Json
@@ -163,6 +168,35 @@ async def open_run(
         finally:
             if prefect is not None and run.result is not None:
                 await _show(run.result, application.settings)
+
+
+def run_script(flow: Callable[..., Coroutine[Any, Any, Json]], root: Path) -> None:
+    """Run a flow as a script: its input is the first argument, as JSON; the run's document is printed.
+
+    Prefect's server is the one of `PREFECT_API_URL`; else the project's own where that is running; else one that
+    Prefect starts for as long as it lasts.
+    """
+    where = place(configuration.load(root), root)
+    given = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
+    ours: dict[Any, Any] = {}
+    if not PREFECT_API_URL.value() and asyncio.run(_answers(where)):
+        ours = {PREFECT_API_URL: where.url, PREFECT_API_AUTH_STRING: where.auth}
+    with temporary_settings(ours):
+        try:
+            result = asyncio.run(flow(given))
+        except PulpoError as error:
+            sys.exit(str(error))
+    sys.stdout.write(json.dumps(result, indent=2, default=str) + "\n")
+
+
+async def _answers(where: Place) -> bool:
+    if where.own and not where.auth:
+        return False  # it was never started
+    api = PrefectApi(where)
+    try:
+        return await api.healthy()
+    finally:
+        await api.close()
 
 
 async def after(step: Callable[[FlowRun], Awaitable[Any]], run: FlowRun, *needs: Awaitable[Any]) -> Any:

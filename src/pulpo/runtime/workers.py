@@ -25,7 +25,7 @@ import pydantic_core
 from pulpo.errors import PulpoError
 from pulpo.model.conditions import All, Compare
 from pulpo.model.model import new_id, now, timestamp
-from pulpo.runtime import keys
+from pulpo.runtime import keys, schedules
 from pulpo.runtime.held import key_writes
 from pulpo.runtime.journal import Run, clock
 from pulpo.runtime.tables import RUNS, WORKERS
@@ -39,6 +39,8 @@ log = logging.getLogger("pulpo.engine")
 
 LOOK = 0.25
 """Seconds between two looks for runs that nobody holds."""
+TICK = 0.5
+"""Seconds between two looks for schedules that are due."""
 SWEEP = 600.0
 """Seconds between two sweeps of old idempotency keys."""
 
@@ -166,13 +168,16 @@ class Worker:
 
     async def _look(self) -> None:
         loop = asyncio.get_running_loop()
-        recovered = swept = loop.time()
+        recovered = swept = ticked = loop.time()
         while True:
             try:
                 await self._take_free_runs()
                 if loop.time() - recovered > min(1.0, self._settings.lease / 3):
                     await self.recover()
                     recovered = loop.time()
+                if loop.time() - ticked > TICK:
+                    ticked = loop.time()
+                    await schedules.tick(self.engine)
                 if loop.time() - swept > SWEEP:
                     await keys.sweep(self.engine.store)
                     swept = loop.time()
