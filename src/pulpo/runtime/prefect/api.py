@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from pulpo.errors import PulpoError
+from pulpo.model.model import now
 from pulpo.runtime.prefect.place import Place
 from pulpo.spec import Json
 
@@ -116,13 +117,12 @@ class PrefectApi:
         answer = await self._send("GET", f"/flow_runs/{id}", accept=(httpx.codes.NOT_FOUND,))
         return None if answer.status_code == httpx.codes.NOT_FOUND else FlowRun.of(answer.json())
 
-    async def flow_runs(self, pool: str, states: tuple[str, ...]) -> list[FlowRun]:
-        """The flow runs of a pool in states of these types, at most 200."""
-        body = {
-            "work_pools": {"name": {"any_": [pool]}},
-            "flow_runs": {"state": {"type": {"any_": list(states)}}},
-            "limit": 200,
-        }
+    async def flow_runs(self, pool: str, state: str, *, ended_after: datetime | None = None) -> list[FlowRun]:
+        """The flow runs of a pool in states of this type, at most 200; those that ended after a moment."""
+        which: dict[str, Json] = {"state": {"type": {"any_": [state]}}}
+        if ended_after is not None:
+            which["end_time"] = {"after_": ended_after.isoformat()}
+        body = {"work_pools": {"name": {"any_": [pool]}}, "flow_runs": which, "limit": 200}
         return [FlowRun.of(each) for each in (await self._send("POST", "/flow_runs/filter", body)).json()]
 
     async def set_state(
@@ -138,7 +138,8 @@ class PrefectApi:
     async def scheduled(self, pool: str, *, limit: int) -> list[FlowRun]:
         """The flow runs of a pool that are due, the most urgent first."""
         path = f"/work_pools/{pool}/get_scheduled_flow_runs"
-        found = (await self._send("POST", path, {"limit": limit})).json()
+        body = {"limit": limit, "scheduled_before": now().isoformat()}
+        found = (await self._send("POST", path, body)).json()
         return [FlowRun.of(each["flow_run"]) for each in found]
 
     async def heartbeat(self, pool: str, worker: str, *, seconds: int) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from copy import copy
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pydantic_core
@@ -34,6 +34,8 @@ AGAIN = 15.0
 """Seconds after which a run is looked at again that was passed on and that no worker holds."""
 FRESH = 10.0
 """Seconds that a worker has between taking a flow run up and holding the run in the journal."""
+CANCELLED = "cancelled in Prefect"
+"""Why a run was cancelled that somebody cancelled there."""
 _REST = 2.0
 """Seconds without attempts where the server did not answer."""
 
@@ -69,7 +71,7 @@ class Dispatch:
         except StaleVersion:
             return
         try:
-            await self._pass_on(claimed)
+            await self._pass_on(claimed, let_go=_let_go(run))
         except PulpoError as error:
             log.warning("run %s is not passed on yet: %s", run.id, error.detail)
             self._rests_until = loop.time() + _REST
@@ -79,7 +81,7 @@ class Dispatch:
             except StaleVersion:
                 log.debug("run %s moved on meanwhile", run.id)
 
-    async def _pass_on(self, run: Run) -> None:
+    async def _pass_on(self, run: Run, *, let_go: bool) -> None:
         found = await self.api.flow_run(run.prefect) if run.prefect is not None else None
         if found is None or found.deployment is None:
             # Never passed on; or begun by hand, where no worker would look for it; or Prefect has lost its database.
@@ -88,8 +90,12 @@ class Dispatch:
         moment = now()
         if found.state == "SCHEDULED" and found.due is not None and found.due <= moment:
             return
-        if found.state in ("PENDING", "RUNNING") and (moment - found.since).total_seconds() < FRESH:
+        if found.state in ("CANCELLING", "CANCELLED") and not run.cancel_requested:
+            await self._engine.cancel(run.id, reason=CANCELLED)
             return
+        fresh = (moment - found.since).total_seconds() < FRESH
+        if found.state in ("PENDING", "RUNNING") and fresh and not let_go:
+            return  # a worker is about to hold it
         await self.api.set_state(found.id, "SCHEDULED", message=f"the run is {run.state}", due=moment)
 
     async def _create(self, run: Run, key: str) -> FlowRun:
@@ -142,3 +148,11 @@ class Dispatch:
         schema: dict[str, Json] = {"type": "object", "title": "Parameters", "properties": {"data": data}}
         schema["required"] = ["data"]
         return {**schema, "definitions": definitions}
+
+
+def _let_go(run: Run) -> bool:
+    """Whether a worker held this run until now: it drained, or died. Its flow run is over, whatever Prefect says."""
+    if run.state not in ("running", "compensating") or run.wake_at is None:
+        return False
+    # Whoever lets go has it looked at now; whoever passed it on, later.
+    return datetime.fromisoformat(run.wake_at) - datetime.fromisoformat(run.updated_at) < timedelta(seconds=1)

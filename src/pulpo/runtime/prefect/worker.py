@@ -31,7 +31,7 @@ from pulpo.runtime.application import Application
 from pulpo.runtime.flows import resident
 from pulpo.runtime.journal import Run
 from pulpo.runtime.prefect.api import FlowRun, PrefectApi
-from pulpo.runtime.prefect.dispatch import AGAIN, Dispatch
+from pulpo.runtime.prefect.dispatch import AGAIN, CANCELLED, Dispatch
 from pulpo.runtime.prefect.place import place
 from pulpo.runtime.tables import RUNS
 
@@ -41,6 +41,8 @@ HEARTBEAT = 10
 """Seconds between two signs of life."""
 _CANCELS = 2.0
 """Seconds between two looks for flow runs that somebody cancels in Prefect."""
+_HEARD = 30.0
+"""For how many seconds cancelled flow runs are looked at; those of longer ago are seen when their run is due."""
 _REST = 2.0
 """Seconds until the next attempt where the server did not answer."""
 
@@ -157,10 +159,12 @@ class PrefectWorker:
         return dispatch.where.pool
 
     async def _carry_out(self, found: FlowRun, api: PrefectApi, client: PrefectClient) -> None:
+        ended = None
         try:
             flow_run = await client.read_flow_run(UUID(found.id))
             flow = self._load((await client.read_flow(flow_run.flow_id)).name)
-            await run_flow_async(flow, flow_run=flow_run, parameters=flow_run.parameters, return_type="state")
+            state = await run_flow_async(flow, flow_run=flow_run, parameters=flow_run.parameters, return_type="state")
+            ended = None if state is None else str(state.type.value)
         except Exception:
             log.exception("flow run %s", found.id)
         except BaseException as stopped:  # Prefect's signals for an aborted or paused run are no exceptions
@@ -168,7 +172,7 @@ class PrefectWorker:
                 raise
             log.info("flow run %s was stopped: %s", found.id, type(stopped).__name__)
         try:
-            await self._agree(found, api)
+            await self._agree(found, ended, api)
         except PulpoError as error:
             log.warning("the state of flow run %s stays as it is: %s", found.id, error.detail)
 
@@ -180,8 +184,8 @@ class PrefectWorker:
             self._flows[flow] = loaded
         return self._flows[flow]
 
-    async def _agree(self, found: FlowRun, api: PrefectApi) -> None:
-        """Put a flow run into the state that its run is in, where Prefect cannot know it."""
+    async def _agree(self, found: FlowRun, ended: str | None, api: PrefectApi) -> None:
+        """Put a flow run into the state that its run is in, where Prefect cannot know it; `ended` is what it knows."""
         record = await self._application.store.get(RUNS, found.run)
         if record is None:
             return  # it never began: Prefect has the error
@@ -193,6 +197,12 @@ class PrefectWorker:
             await api.set_state(found.id, "COMPLETED", name="Stopped", message=detail)
         elif run.state == "cancelled":
             await api.set_state(found.id, "CANCELLED", message=run.reason or "")
+        elif run.state == "completed":
+            if ended != "COMPLETED":
+                await api.set_state(found.id, "COMPLETED")
+        elif run.state == "failed":
+            if ended != "FAILED":
+                await api.set_state(found.id, "FAILED", message=detail)
         elif run.state == "compensated":
             await api.set_state(found.id, "FAILED", name="Compensated", message=detail)
         elif not run.ended:
@@ -213,14 +223,17 @@ class PrefectWorker:
     async def _hear_cancels(self, api: PrefectApi) -> None:
         """What somebody cancels in Prefect is cancelled, and undone, here."""
         engine = self._application.engine
-        for found in await api.flow_runs(self._pool, ("CANCELLING",)):
+        # One that no worker is at work on is cancelled at once as far as Prefect is concerned.
+        cancelled = await api.flow_runs(self._pool, "CANCELLED", ended_after=now() - timedelta(seconds=_HEARD))
+        for found in (*await api.flow_runs(self._pool, "CANCELLING"), *cancelled):
             record = await self._application.store.get(RUNS, found.run)
             run = None if record is None else Run.load(record)
             if run is None or run.ended:
-                await api.set_state(found.id, "CANCELLED")
+                if found.state == "CANCELLING":
+                    await api.set_state(found.id, "CANCELLED")
             elif not run.cancel_requested:
                 try:
-                    await engine.cancel(run.id, reason="cancelled in Prefect")
+                    await engine.cancel(run.id, reason=CANCELLED)
                 except PulpoError as error:
                     # past its end or its point of no return: it goes on, and Prefect says so again
                     log.info("run %s is not cancelled: %s", run.id, error.detail)
