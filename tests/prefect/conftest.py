@@ -85,7 +85,7 @@ class Stack:
         return until(lambda: (now := found())["state_name"] in states and now, 20.0, found)
 
     def calls(self, run: str) -> list[str]:
-        """What the run's operations did, in order: `hold`, `charge`, …"""
+        """What the run's operations did, in order: `hold`, `charge` and so on."""
         return [what for what, id, _ in self._calls() if id == run]
 
     def keys(self, run: str, what: str) -> list[str]:

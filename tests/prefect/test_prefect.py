@@ -202,7 +202,9 @@ def test_deployments_and_doctor(stack: Stack) -> None:
     """`pulpo flows deploy` may be repeated; `pulpo doctor` finds the server healthy."""
     for _ in range(2):
         assert json.loads(stack.pulpo("flows", "deploy", "--json"))["deployments"] == {"trips": "trips/travel"}
-    assert "prefect is healthy" in stack.pulpo("doctor")
+    said = stack.pulpo("doctor")
+    assert "prefect is healthy" in said
+    assert "answers, work pool travel" in said
 
 
 def test_pulpo_needs_no_prefect() -> None:

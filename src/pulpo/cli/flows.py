@@ -60,6 +60,8 @@ def run_flow(
     """Run a flow. Without a running API it is carried out here, until it ends or has to wait for something."""
     raw = read_input(given)
     with find_target(local=local, execute=True) as place:
+        if isinstance(place, InProcess):
+            _needs_prefect(place, name)
         run = place.start_run(name, raw, key)
         followed = wait or isinstance(place, InProcess)
         if followed:
@@ -148,6 +150,21 @@ def deploy_flows(*, as_json: AsJson = False) -> None:
         typer.echo(json.dumps({"deployments": made, "server": dispatch.where.page}))
         return
     typer.echo("\n".join(f"{each} in the work pool {dispatch.where.pool}" for each in made.values()))
+
+
+def _needs_prefect(place: InProcess, flow: str) -> None:
+    """The Prefect server that is to carry out this flow answers, where one is.
+
+    Raises:
+        PulpoError: PULPO706, it does not: nobody would take the run up.
+    """
+    dispatch = place.application.engine.dispatch
+    if dispatch is not None and dispatch.sends_flow(flow) and not place.do(dispatch.api.healthy()):
+        raise PulpoError(
+            "PULPO706",
+            f"{flow} is run by Prefect, whose server at {dispatch.where.url} does not answer",
+            hint="`pulpo up` starts the project's own; else look at prefect.url",
+        )
 
 
 def _inputs(plan: Any) -> str:

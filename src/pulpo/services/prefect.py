@@ -16,6 +16,21 @@ from pulpo.errors import PulpoError
 from pulpo.runtime.prefect.place import FOLDER, Place, make_secret, place, quiet
 from pulpo.settings import Settings
 
+TOO_NEW_FASTAPI = (0, 155)
+"""From this version on Prefect 3.8's server cannot be imported: it uses a parameter that is gone."""
+
+
+def admits(where: Place) -> bool | None:
+    """Whether the server lets this project's credentials in; None where no server answers."""
+    import httpx  # noqa: PLC0415 - loaded by the one command that asks
+
+    user, _, password = where.auth.partition(":")
+    try:
+        answer = httpx.get(f"{where.url}/admin/version", auth=(user, password) if user else None, timeout=5.0)
+    except httpx.HTTPError:
+        return None
+    return answer.is_success
+
 
 def check_installed() -> None:
     """Prefect is installed.

@@ -41,6 +41,14 @@ HEARTBEAT = 10
 """Seconds between two signs of life."""
 _CANCELS = 2.0
 """Seconds between two looks for flow runs that somebody cancels in Prefect."""
+_SHOWN = {
+    "completed": ("COMPLETED", ""),
+    "stopped": ("COMPLETED", "Stopped"),
+    "failed": ("FAILED", ""),
+    "compensated": ("FAILED", "Compensated"),
+    "cancelled": ("CANCELLED", "Cancelled"),
+}
+"""The type and the name of Prefect's state for a run that has ended so; without a name Prefect's own stays."""
 _HEARD = 30.0
 """For how many seconds cancelled flow runs are looked at; those of longer ago are seen when their run is due."""
 _REST = 2.0
@@ -193,19 +201,11 @@ class PrefectWorker:
         if run.worker is not None:
             return  # others are at work on it, and say so
         detail = str((run.error or {}).get("detail", ""))
-        if run.state == "stopped":
-            await api.set_state(found.id, "COMPLETED", name="Stopped", message=detail)
-        elif run.state == "cancelled":
-            await api.set_state(found.id, "CANCELLED", message=run.reason or "")
-        elif run.state == "completed":
-            if ended != "COMPLETED":
-                await api.set_state(found.id, "COMPLETED")
-        elif run.state == "failed":
-            if ended != "FAILED":
-                await api.set_state(found.id, "FAILED", message=detail)
-        elif run.state == "compensated":
-            await api.set_state(found.id, "FAILED", name="Compensated", message=detail)
-        elif not run.ended:
+        if (shown := _SHOWN.get(run.state)) is not None:
+            kind, name = shown
+            if name or ended != kind:
+                await api.set_state(found.id, kind, name=name, message=run.reason or detail)
+        else:
             # Whoever passes runs on does so when it is due; this is in case nobody does.
             wake = now() if run.wake_at is None else datetime.fromisoformat(run.wake_at)
             waiting = [step.error for step in (await self._application.engine.steps_of(run.id)).values() if step.error]
