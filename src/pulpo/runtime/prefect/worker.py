@@ -63,6 +63,7 @@ class PrefectWorker:
         self._settings = application.settings.prefect
         self._name = f"{platform.node()}-{os.getpid()}"
         self._flows: dict[str, Flow[..., Any]] = {}
+        self._names: dict[UUID, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def work(self, told: asyncio.Event, *, ready: asyncio.Event | None = None) -> None:
@@ -170,7 +171,9 @@ class PrefectWorker:
         ended = None
         try:
             flow_run = await client.read_flow_run(UUID(found.id))
-            flow = self._load((await client.read_flow(flow_run.flow_id)).name)
+            if flow_run.flow_id not in self._names:
+                self._names[flow_run.flow_id] = (await client.read_flow(flow_run.flow_id)).name
+            flow = self._load(self._names[flow_run.flow_id])
             state = await run_flow_async(flow, flow_run=flow_run, parameters=flow_run.parameters, return_type="state")
             ended = None if state is None else str(state.type.value)
         except Exception:
