@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pulpo import settings
+
 from .conftest import Run
 
 CONFIG = [".gitignore", "Makefile", "pulpo.toml"]

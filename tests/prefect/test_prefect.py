@@ -112,6 +112,17 @@ def test_a_failed_run_is_retried(stack: Stack) -> None:
     assert stack.run(again["id"])["prefect"] != stack.run(id)["prefect"]
 
 
+def test_a_failed_run_goes_on_in_its_flow_run(stack: Stack) -> None:
+    """One of which nothing was undone is retried in place, in Prefect too."""
+    id = stack.begin("broken")
+    assert stack.until(id)["state"] == "failed"
+    failed = stack.flow_run(id, "Failed")
+    stack.go()
+    stack.api.post(f"/runs/{id}/retry", json={}).raise_for_status()
+    assert stack.until(id)["state"] == "completed"
+    assert stack.flow_run(id, "Completed")["id"] == failed["id"]
+
+
 def test_a_run_begun_in_prefect_is_a_run_here(stack: Stack) -> None:
     """Its id is the flow run's; repeated in Prefect after its end, nothing happens again."""
     deployment = stack.prefect.get("/deployments/name/trips/travel").raise_for_status().json()

@@ -47,6 +47,8 @@ OPERATIONS = '''
     @operation(name="trips.desk.check", models_in=[Trip], gate="valid")
     async def check(data: In, ctx: Context) -> Checked:
         """Check."""
+        if data.mode == "broken" and not (ROOT / "go").exists():
+            raise Refused("broken", "nobody is at the desk")
         return Checked(valid=data.mode != "invalid")
 
 

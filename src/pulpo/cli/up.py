@@ -48,8 +48,10 @@ def up(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON obje
         _compile(root, report)
         _seed(root, settings, report)
 
+    # Prefect's server makes its tables at its first start, which takes a while on a small machine.
+    patience = drive.START_PATIENCE * (3 if settings.engine.needs_prefect else 1)
     try:
-        status = drive.up(root, services(settings, database=server), prepare=prepare, report=report)
+        status = drive.up(root, services(settings, database=server), prepare=prepare, report=report, patience=patience)
     except PulpoError as error:
         if error.code == "PULPO703" and not as_json and drive.status(root).running:
             typer.echo(show(drive.status(root)))
