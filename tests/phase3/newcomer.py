@@ -132,7 +132,7 @@ def is_free(port: int) -> bool:
 
 
 def _install(folder: Path) -> Machine:
-    """Build the wheel and install it, with its dependencies, by pip; versions are those of the lock, FastAPI's apart."""
+    """Build the wheel and install it, with its dependencies, by pip; versions are the lock's, FastAPI's apart."""
     home, dist, venv, constraints = (folder / name for name in ("home", "dist", "venv", "constraints.txt"))
     home.mkdir()
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(dist), str(REPO)]
