@@ -104,6 +104,7 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "PULPO703": Code("The project is running already", 409),
         "PULPO704": Code("The project is not running", 409),
         "PULPO705": Code("Listening beyond loopback is refused in development mode"),
+        "PULPO706": Code("The Prefect server does not do what is asked", 503),
         # 8xx command line
         "PULPO801": Code("The input cannot be read", 400),
         "PULPO802": Code("The project has not been compiled"),

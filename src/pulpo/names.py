@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import sys
 from functools import lru_cache
 
 _WORD = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
@@ -48,6 +49,21 @@ def identifier(operation: str) -> str:
 def operation_path(operation: str) -> str:
     """`/operations/orders/checkout/validate_items`."""
     return "/operations/" + operation.replace(".", "/")
+
+
+def flow_module(flow: str) -> str:
+    """The module of a flow: its name, or `NAME_flow` where a script of that name would hide a standard module."""
+    return f"{flow}_flow" if flow in sys.stdlib_module_names or keyword.iskeyword(flow) else flow
+
+
+def flow_function(flow: str) -> str:
+    """The function of a flow: `orders_flow`."""
+    return f"{flow}_flow"
+
+
+def flow_entrypoint(flow: str) -> str:
+    """Where Prefect finds a flow: `generated/flows/orders.py:orders_flow`."""
+    return f"generated/flows/{flow_module(flow)}.py:{flow_function(flow)}"
 
 
 def snake(name: str) -> str:

@@ -44,16 +44,50 @@ class EngineSettings(Section):
     """`[engine]`: times in seconds.
 
     `workers` is how many `pulpo worker` processes `pulpo up` starts beside the API process, which also runs flows
-    unless `in_api` is false. `concurrency` bounds the runs that one process executes at once.
+    unless `in_api` is false. `concurrency` bounds the runs that one process executes at once. `kind` is what runs
+    flows; `flows` names those that another engine runs.
     """
 
     kind: Literal["embedded", "prefect"] = "embedded"
+    flows: dict[str, Literal["embedded", "prefect"]] = {}
     workers: int = 0
     in_api: bool = True
     concurrency: int = 200
     lease: float = 10.0
     recoveries: int = 10
     delay: str = ""
+
+    def of(self, flow: str) -> Literal["embedded", "prefect"]:
+        """The engine that runs a flow."""
+        return self.flows.get(flow, self.kind)
+
+    @property
+    def needs_prefect(self) -> bool:
+        """Whether any flow is run by Prefect."""
+        return "prefect" in (self.kind, *self.flows.values())
+
+
+class PrefectSettings(Section):
+    """`[prefect]`: where flows run whose engine is Prefect.
+
+    Without `url`, `pulpo up` keeps a server for the project, at `port` of this machine. `url` is the API of another
+    one (`https://prefect.example/api`) and `auth` its `user:password`. `pool` is the work pool, by default the
+    project's name.
+
+    `database` is the own server's, as SQLAlchemy writes it (`postgresql+asyncpg://…`); by default a SQLite file.
+    `redis` is `host:port/number`, for messages between several servers. `concurrency` bounds the runs that one worker
+    executes at once, `limit` those of all workers together. `poll` is how many seconds pass between two looks for work.
+    """
+
+    url: str = ""
+    auth: SecretStr = SecretStr("")
+    port: int = Field(default=4200, ge=1, le=65535)
+    pool: str = ""
+    database: SecretStr = SecretStr("")
+    redis: SecretStr = SecretStr("")
+    concurrency: int = Field(default=10, ge=1)
+    limit: int | None = Field(default=None, ge=1)
+    poll: float = Field(default=0.25, ge=0.05, le=60)
 
 
 class ApiSettings(Section):
@@ -167,6 +201,7 @@ class Settings(BaseModel):
     project: ProjectSettings = ProjectSettings()
     database: DatabaseSettings = DatabaseSettings()
     engine: EngineSettings = EngineSettings()
+    prefect: PrefectSettings = PrefectSettings()
     api: ApiSettings = ApiSettings()
     ui: UiSettings = UiSettings()
     telemetry: TelemetrySettings = TelemetrySettings()

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pulpo import settings
+
 from .conftest import Run
 
 CONFIG = [".gitignore", "Makefile", "pulpo.toml"]
@@ -95,16 +97,27 @@ def test_another_database_in_the_settings_is_not_changed(
     assert files(tmp_path) == ["pulpo.toml"]
 
 
-@pytest.mark.parametrize(("option", "value"), [("--engine", "prefect")])
-def test_what_is_not_built_yet_is_refused(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, value: str
-) -> None:
-    """It says so, ends with 2 and writes nothing."""
+def test_an_engine_is_chosen(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In new settings, and in those that name none; a second time nothing changes."""
     monkeypatch.chdir(tmp_path)
-    ran = run("cli", "init", option, value)
+    run("cli", "init", "--engine", "prefect")
+    assert settings.load(tmp_path, {}).engine.kind == "prefect"
+    (tmp_path / "pulpo.toml").write_text('[project]\nname = "desk"\n')
+    for _ in range(2):
+        assert run("cli", "init", "--engine", "prefect").code == 0
+        assert (tmp_path / "pulpo.toml").read_text() == '[project]\nname = "desk"\n\n[engine]\nkind = "prefect"\n'
+
+
+def test_another_engine_in_the_settings_is_not_changed(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PULPO105 with the line to write; nothing was written."""
+    (tmp_path / "pulpo.toml").write_text('[engine]\nkind = "embedded"\n')
+    monkeypatch.chdir(tmp_path)
+    ran = run("cli", "init", "--engine", "prefect")
     assert ran.code == 2
-    assert "not part of this version of Pulpo; nothing was written" in ran.err
-    assert files(tmp_path) == []
+    assert 'kind = "prefect"' in ran.err
+    assert files(tmp_path) == ["pulpo.toml"]
 
 
 def test_the_makefile_lists_its_targets(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

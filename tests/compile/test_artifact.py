@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
 from pulpo.compile.artifact import WIDTH, call, docstring, header, one_line, quoted, render
-from pulpo.compile.identifiers import Identifiers, flow_module, imports
+from pulpo.compile.identifiers import Identifiers, imports
+from pulpo.names import flow_module
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ async def test_a_run_that_just_begins_is_not_taken_for_one_left_behind(
         begun = [write.id for write in batch.writes if isinstance(write, Insert) and write.collection == RUNS]
         if begun:
             looked.extend(begun)
-            await app.engine.worker._recover()
+            await app.engine.worker.recover()
         return versions
 
     monkeypatch.setattr(app.store, "commit", commit_and_look)

@@ -339,7 +339,7 @@ async def test_a_run_that_just_began_is_not_taken_for_a_lost_one(lab: Lab) -> No
     async def look(commit: Commit, batch: Batch) -> tuple[int, ...]:
         landed = await commit(batch)
         if inserts(batch, RUNS):
-            await app.engine.worker._recover()
+            await app.engine.worker.recover()
         return landed
 
     restore = around(app, look)

@@ -109,8 +109,20 @@ def test_a_service_that_cannot_be_run_is_refused(name, command, reason):
     assert f"services.{name}" in refused.value.detail
 
 
-def test_an_engine_that_is_not_there_is_refused():
-    """PULPO105 rather than another engine in silence."""
-    with pytest.raises(PulpoError, match="Prefect engine is not part of this version") as refused:
-        planned(engine={"kind": "prefect"})
-    assert refused.value.code == "PULPO105"
+def test_a_project_keeps_its_prefect_server():
+    """With a worker, which carries runs out; the secret is in no command."""
+    plans = {plan.name: plan for plan in planned(engine={"kind": "prefect"}, prefect={"port": 4321})}
+    assert {"prefect", "worker-1"} <= plans.keys()
+    assert plans["prefect"].url == "http://127.0.0.1:4321"
+    assert plans["prefect"].env == {}
+
+
+def test_one_flow_alone_may_need_prefect():
+    """A project is embedded, and one of its flows is not."""
+    assert "prefect" in {plan.name for plan in planned(engine={"flows": {"orders": "prefect"}})}
+
+
+def test_another_prefect_server_is_not_started():
+    """`prefect.url` names one that others keep."""
+    plans = planned(engine={"kind": "prefect"}, prefect={"url": "http://prefect.test/api"})
+    assert "prefect" not in {plan.name for plan in plans}

@@ -20,7 +20,7 @@ _COMMANDS = {
     "doctor": ("doctor", "doctor", "Check this machine and the project's set-up."),
     "db": ("db", "app", "Work with the project's database."),
     "runs": ("runs", "app", "Look at runs and act on them."),
-    "flows": ("flows", "app", "List flows and run them."),
+    "flows": ("flows", "app", "List flows, run them, now or by the clock."),
     "bench": ("bench", "bench", "Measure how fast the running project works."),
     "worker": ("worker", "worker", "Run flows in this process until it is told to stop."),
     "serve": ("serve", "serve", "Serve the API in the foreground."),

@@ -6,7 +6,7 @@ import json
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
 
@@ -15,6 +15,7 @@ from pulpo.errors import PulpoError
 from pulpo.settings import FILE
 
 Database: TypeAlias = Literal["sqlite", "mongodb"]
+Engine: TypeAlias = Literal["embedded", "prefect"]
 
 app = typer.Typer(help="Set up a project.", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -28,16 +29,19 @@ def _project() -> None:
 def init(
     *,
     database: Annotated[Database | None, typer.Option(help="Where documents are kept; sqlite by default.")] = None,
-    engine: Annotated[Literal["embedded", "prefect"], typer.Option(help="What runs flows.")] = "embedded",
+    engine: Annotated[Engine | None, typer.Option(help="What runs flows; embedded by default.")] = None,
 ) -> None:
     """Make the current folder a project: a small sample in an empty one, what is missing in one with models."""
-    _refuse_missing_adapter(engine)
     root = Path.cwd()
     empty = not (root / "models").is_dir() and not (root / "operations").is_dir()
     line = _database_line(database or "sqlite", root.name)
     values = {"name": root.name, "quoted_name": json.dumps(root.name, ensure_ascii=False), "database": line}
-    if database is not None and (root / FILE).exists():
-        _choose(root / FILE, database, line)
+    values["engine"] = engine or "embedded"
+    if (root / FILE).exists():
+        if database is not None:
+            _choose(root / FILE, database, line)
+        if engine is not None:
+            _choose_engine(root / FILE, engine)
     wanted = scaffold.files("config", **values) | (scaffold.files("sample", **values) if empty else {})
     written = scaffold.write_missing(root, wanted)
     for path in written:
@@ -73,11 +77,7 @@ def _choose(file: Path, database: Database, line: str) -> None:
     Raises:
         PulpoError: PULPO105, they name another kind: what a person wrote is not changed.
     """
-    try:
-        given = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PulpoError("PULPO105", f"{file.name} is not TOML: {error}") from None
-    section = given.get("database")
+    section = _read(file).get("database")
     if section is None:
         if database != "sqlite":
             with file.open("a", encoding="utf-8") as settings:
@@ -93,11 +93,29 @@ def _choose(file: Path, database: Database, line: str) -> None:
         )
 
 
-def _refuse_missing_adapter(engine: str) -> None:
-    """The choice that the settings know and this version cannot serve yet: nothing is written for it."""
-    if engine == "prefect":
+def _choose_engine(file: Path, engine: Engine) -> None:
+    """See that settings that exist name this engine; a section is added where they name none.
+
+    Raises:
+        PulpoError: PULPO105, they name another: what a person wrote is not changed.
+    """
+    given = _read(file).get("engine")
+    if given is None:
+        if engine != "embedded":
+            with file.open("a", encoding="utf-8") as settings:
+                settings.write(f'\n[engine]\nkind = "{engine}"\n')
+            typer.echo(f"changed  {file.name}")
+        return
+    if (given.get("kind", "embedded") if isinstance(given, dict) else "") != engine:
         raise PulpoError(
             "PULPO105",
-            "the Prefect engine is not part of this version of Pulpo; nothing was written",
-            hint="leave --engine out: flows run in the API's process and in workers",
+            f"{file.name} names another engine already; nothing was written",
+            hint=f'put this in its [engine] section: kind = "{engine}"',
         )
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PulpoError("PULPO105", f"{file.name} is not TOML: {error}") from None

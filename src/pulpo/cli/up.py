@@ -16,7 +16,7 @@ from pulpo import settings as project_settings
 from pulpo.cli.status import show
 from pulpo.compile import record, write
 from pulpo.errors import PulpoError
-from pulpo.services import database, drive, sample
+from pulpo.services import database, drive, prefect, sample
 from pulpo.services.plan import ServicePlan, services
 from pulpo.settings import Settings
 
@@ -36,23 +36,9 @@ def up(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON obje
         if not as_json:
             typer.echo(f"  {line}")
 
-    server: ServicePlan | None = None
-
-    def plans() -> tuple[ServicePlan, ...]:
-        nonlocal server
-        server = database.own_server_plan(root, settings)
-        if server is not None:
-            database.make_room(root)
-        return services(settings, database=server)
-
-    def prepare() -> None:
-        if server is not None:
-            database.set_up(root, server)
-        _compile(root, report)
-        _seed(root, settings, report)
-
+    start = _Start(root, settings, report)
     try:
-        status = drive.up(root, plans, prepare=prepare, report=report)
+        status = drive.up(root, start.plans, prepare=start.prepare, report=report, patience=_patience(settings))
     except PulpoError as error:
         if error.code == "PULPO703" and not as_json and drive.status(root).running:
             typer.echo(show(drive.status(root)))
@@ -61,6 +47,35 @@ def up(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON obje
         typer.echo(json.dumps(asdict(status)))
         return
     typer.echo(f"\n{show(status)}\n\nup in {time.monotonic() - began:.1f} s; `pulpo down` stops it")
+
+
+class _Start:
+    """What `up` does before and between the services of a project."""
+
+    def __init__(self, root: Path, settings: Settings, report: drive.Report) -> None:
+        self._root, self._settings, self._report = root, settings, report
+        self._server: ServicePlan | None = None
+
+    def plans(self) -> tuple[ServicePlan, ...]:
+        """The services; asked when nothing of the project runs and nobody else starts it."""
+        self._server = database.own_server_plan(self._root, self._settings)
+        if self._server is not None:
+            database.make_room(self._root)
+        if self._settings.engine.needs_prefect:
+            prefect.prepare(self._root, self._settings)
+        return services(self._settings, database=self._server)
+
+    def prepare(self) -> None:
+        """Have a database, generated code and sample data."""
+        if self._server is not None:
+            database.set_up(self._root, self._server)
+        _compile(self._root, self._report)
+        _seed(self._root, self._settings, self._report)
+
+
+def _patience(settings: Settings) -> float:
+    """Seconds to become healthy: Prefect's server makes its tables at its first start, which takes a while."""
+    return drive.START_PATIENCE * (3 if settings.engine.needs_prefect else 1)
 
 
 def _compile(root: Path, report: drive.Report) -> None:

@@ -18,12 +18,44 @@ if TYPE_CHECKING:
 
 def worker() -> None:
     """Run flows in this process until it is told to stop; then finish what was begun, within ten seconds."""
+    import os
+
     import uvloop
 
+    from pulpo import settings
     from pulpo.runtime.log_lines import log_to_stderr
 
     log_to_stderr()
-    uvloop.run(work(target.load_application(project_root())))
+    root = project_root()
+    given = settings.load(root)
+    if given.engine.needs_prefect:
+        from pulpo.runtime.prefect.place import client_environment, place
+        from pulpo.services.prefect import check_installed
+
+        check_installed()
+        # Prefect reads it when it is imported, which the worker does.
+        os.environ.update(client_environment(place(given, root), root))
+        uvloop.run(work_for_prefect(target.load_application(root)))
+        return
+    uvloop.run(work(target.load_application(root)))
+
+
+async def work_for_prefect(application: Application) -> None:
+    """Carry out what the Prefect server gives, until SIGTERM or SIGINT, then drain."""
+    from pulpo.runtime.prefect.worker import PrefectWorker
+
+    told, ready = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    working = asyncio.create_task(PrefectWorker(application).work(told, ready=ready))
+    waiting = asyncio.create_task(ready.wait())
+    await asyncio.wait([working, waiting], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if ready.is_set():
+        tune_collector()
+        typer.echo(f"worker of {application.spec.name}: ready, in the work pool of the Prefect server", err=True)
+    await working
 
 
 async def work(application: Application) -> None:

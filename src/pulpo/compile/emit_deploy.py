@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from pulpo import names
 from pulpo.compile.artifact import Artifact, header, render
-from pulpo.compile.emit_flows import entrypoint
 from pulpo.settings import ServiceSettings, Settings
 from pulpo.spec import AppSpec, FlowPlan
 
@@ -33,9 +33,10 @@ def emit_deploy(app: AppSpec, plans: Mapping[str, FlowPlan], settings: Settings)
     """Dockerfile with its ignore file, `compose.yaml` and `prefect.yaml`."""
     slug = re.sub(r"[^a-z0-9]+", "-", app.name.lower()).strip("-") or "app"
     services = [_service(name, settings.services[name]) for name in sorted(settings.services)]
-    flows = [(plan, entrypoint(plan.flow)) for _, plan in sorted(plans.items()) if plan.steps]
+    flows = [(plan, names.flow_entrypoint(plan.flow)) for _, plan in sorted(plans.items()) if plan.steps]
     values = {"slug": slug, "services": services, "flows": flows, "settings": settings}
     values |= {
+        "pool": settings.prefect.pool or slug,
         "mongodb": _mongodb(settings),
         "ports": _MEMBERS,
         "members": ",".join(f"127.0.0.1:{p}" for p in _MEMBERS),

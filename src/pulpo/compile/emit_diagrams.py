@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from pulpo import names
 from pulpo.compile.artifact import Artifact, header, render
 from pulpo.compile.emit_application import sources
-from pulpo.compile.identifiers import flow_module
 from pulpo.errors import PulpoError
 from pulpo.graph import order
 from pulpo.spec import AppSpec, Edge, FieldSpec, FlowPlan, ModelSpec, OperationSpec
@@ -27,7 +26,7 @@ def emit_diagrams(app: AppSpec, plans: Mapping[str, FlowPlan]) -> tuple[Artifact
         "hierarchy": hierarchy(app, flows),
         "dataflow": data_flow(app),
         "models": relations(app),
-        **{f"flow_{flow_module(plan.flow)}": flow(plan) for plan in flows},
+        **{f"flow_{names.flow_module(plan.flow)}": flow(plan) for plan in flows},
     }
     files = sources((*app.models, *app.operations))
     page = f"{_FOLDER}/README.md"
@@ -36,7 +35,7 @@ def emit_diagrams(app: AppSpec, plans: Mapping[str, FlowPlan]) -> tuple[Artifact
         header=header(page, files),
         name=app.name,
         diagrams=diagrams,
-        flows=[(plan, f"flow_{flow_module(plan.flow)}", _reasons(plan)) for plan in flows],
+        flows=[(plan, f"flow_{names.flow_module(plan.flow)}", _reasons(plan)) for plan in flows],
     )
     return (
         *(

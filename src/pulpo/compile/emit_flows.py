@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pulpo import names
 from pulpo.compile.artifact import Artifact, call, header, one_line, quoted, render
 from pulpo.compile.emit_application import package, sources
-from pulpo.compile.identifiers import Identifiers, flow_function, flow_module
+from pulpo.compile.identifiers import Identifiers
 from pulpo.graph.shape import Leaf, Par, Seq, Shape, linear, shape
 from pulpo.spec import AppSpec, FlowPlan, OperationSpec, Step
 
 GRACE = 5
 """Seconds that Prefect waits beyond an operation's own timeout, so that it is Pulpo that ends and records it."""
 
-_OWN = ("Any", "FlowRun", "Path", "ROOT", "STEP", "after", "annotations", "asyncio", "data", "flow", "given", "json",
-        "open_run", "result", "run", "sys", "task")  # fmt: skip
+_OWN = ("Any", "FlowRun", "Path", "ROOT", "STEP", "after", "annotations", "asyncio", "data", "flow", "open_run", "run",
+        "run_script", "task")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +65,9 @@ def emit_flows(app: AppSpec, plans: Mapping[str, FlowPlan]) -> tuple[Artifact, .
     return (*modules, package("generated/flows/__init__.py", "Prefect flows, one per module."))
 
 
-def entrypoint(flow: str) -> str:
-    """Where Prefect finds a flow: `generated/flows/orders.py:orders_flow`."""
-    return f"generated/flows/{flow_module(flow)}.py:{flow_function(flow)}"
-
-
 def _flow(app: AppSpec, plan: FlowPlan) -> Artifact:
-    path = f"generated/flows/{flow_module(plan.flow)}.py"
-    taken = Identifiers((*_OWN, flow_function(plan.flow)))
+    path = f"generated/flows/{names.flow_module(plan.flow)}.py"
+    taken = Identifiers((*_OWN, names.flow_function(plan.flow)))
     functions = taken.of_operations(step.operation for step in plan.steps)
     operations = tuple(app.operation(step.operation) for step in plan.steps)
     body = _Body(functions, taken)
@@ -85,9 +80,12 @@ def _flow(app: AppSpec, plan: FlowPlan) -> Artifact:
         summary=plan.description or _summary(plan),
         tasks=[_task(step, app.operation(step.operation), functions[step.operation]) for step in plan.steps],
         branches=body.branches,
-        function=flow_function(plan.flow),
+        function=names.flow_function(plan.flow),
         takes=_takes(plan),
         lines=lines,
+        uses_asyncio=any(
+            "asyncio." in line for line in (*lines, *(line for each in body.branches for line in each.body))
+        ),
         helper=", after" if form is None else "",
     )
     return Artifact(path, text)
@@ -95,7 +93,7 @@ def _flow(app: AppSpec, plan: FlowPlan) -> Artifact:
 
 def _task(step: Step, operation: OperationSpec, function: str) -> Mapping[str, str]:
     """What the template prints of a step: its decorator, its function's name and its docstring."""
-    options = [f"name={quoted(step.operation)}"]
+    options = [f"name={quoted(step.operation)}", f"tags=[{quoted(names.group(step.operation))}]"]
     if step.retries:
         options.append(f"retries={step.retries}")
     if step.timeout is not None:

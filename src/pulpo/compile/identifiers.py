@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import keyword
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
@@ -47,16 +46,6 @@ class Identifiers:
             short, whole = names.short(name), names.identifier(name)
             found[name] = self.free(short, whole) if shorts[short] == 1 else self.free(whole)
         return found
-
-
-def flow_module(flow: str) -> str:
-    """The module of a flow: its name, or `NAME_flow` where a script of that name would hide a standard module."""
-    return f"{flow}_flow" if flow in sys.stdlib_module_names or keyword.iskeyword(flow) else flow
-
-
-def flow_function(flow: str) -> str:
-    """The function of a flow: `orders_flow`."""
-    return f"{flow}_flow"
 
 
 def imports(wanted: Mapping[tuple[str, str], str]) -> list[str]:

@@ -24,7 +24,7 @@ from pulpo.runtime.deadlines import Deadlines
 from pulpo.runtime.drive import Driver
 from pulpo.runtime.held import Held, key_writes
 from pulpo.runtime.intents import first_intents
-from pulpo.runtime.journal import Run, StepRun, clock
+from pulpo.runtime.journal import Run, StepRun, clock, error_from
 from pulpo.runtime.keys import Answer, Key
 from pulpo.runtime.listing import TOUCHING
 from pulpo.runtime.tables import PLANS, RUNS, STEPS
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from pulpo.runtime.application import Application
+    from pulpo.runtime.prefect.dispatch import Dispatch
 
 log = logging.getLogger("pulpo.engine")
 
@@ -59,6 +60,11 @@ class Engine:
         self._hashes = {flow: plan.hash for flow, plan in application.plans.items()}
         self._background: set[asyncio.Task[None]] = set()
         self._beginning: set[str] = set()
+        self.dispatch: Dispatch | None = None
+        if application.settings.engine.needs_prefect:
+            from pulpo.runtime.prefect import dispatch, place  # noqa: PLC0415 - only where it is asked for
+
+            self.dispatch = dispatch.Dispatch(self, place.place(application.settings, application.root))
 
     # life
 
@@ -89,6 +95,8 @@ class Engine:
         if self._background:
             await asyncio.wait(self._background, timeout=1.0)
         await self.worker.stop()
+        if self.dispatch is not None:
+            await self.dispatch.api.close()
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something that nobody waits for; what it raises goes to the log."""
@@ -176,7 +184,24 @@ class Engine:
     def _new(
         self, plan: FlowPlan, text: str, live: str | None, caller: Caller, run_id: str | None, retry_of: str | None
     ) -> tuple[Run, tuple[StepRun, ...]]:
-        run = Run(
+        run = self._run(plan, text, live, caller, run_id, retry_of)
+        elsewhere = self.dispatch is not None and self.dispatch.sends(run)
+        if elsewhere or not self.worker.takes(len(self.drivers)):
+            run.state, run.wake_at = "queued", clock()
+            return run, ()
+        run.worker, run.started_at = self.worker.id, clock()
+        return run, first_intents(run, plan)
+
+    def queued(self, plan: FlowPlan, text: str, live: str | None, caller: Caller) -> Run:
+        """A new run, not yet stored, for whoever takes runs up."""
+        run = self._run(plan, text, live, caller, None, None)
+        run.state, run.wake_at = "queued", clock()
+        return run
+
+    def _run(
+        self, plan: FlowPlan, text: str, live: str | None, caller: Caller, run_id: str | None, retry_of: str | None
+    ) -> Run:
+        return Run(
             run_id or new_id("run"),
             name=plan.flow,
             input=text,
@@ -186,11 +211,6 @@ class Engine:
             retry_of=retry_of,
             trace=telemetry.active.beginning(plan.flow) if telemetry.active is not None else None,
         )
-        if not self.worker.takes(len(self.drivers)):
-            run.state, run.wake_at = "queued", clock()
-            return run, ()
-        run.worker, run.started_at = self.worker.id, clock()
-        return run, first_intents(run, plan)
 
     async def live_run(self, flow: str, plan: FlowPlan, live: str | None) -> PulpoError:
         """The error that names the live run in the way of another for the same `one_per` value."""
@@ -217,15 +237,24 @@ class Engine:
         *,
         run_id: str | None = None,
         caller: Caller | None = None,
-    ) -> Attached:
-        """Hold a run whose steps somebody else starts one by one; a known `run_id` goes on from its journal."""
-        if run_id is not None and (record := await self.store.get(RUNS, run_id)) is not None:
-            driver = await self._claim(Run.load(record), auto=False)
-            if driver is None:
-                raise PulpoError("PULPO409", f"run {run_id} is held by another worker")
-            return Attached(driver)
+        prefect: str | None = None,
+    ) -> Attached | Settled:
+        """Hold a run whose steps somebody else starts one by one; a known `run_id` goes on from its journal.
+
+        One that has ended stays as it ended: whoever wants it to go on retries it first.
+
+        Args:
+            flow: The flow's name. raw: Its input, for a new run.
+            run_id: The run's id. caller: Who asks.
+            prefect: The flow run in Prefect that this is.
+        Raises:
+            PulpoError: PULPO409, another worker holds the run; for a new one what `start_run` raises.
+        """
+        if run_id is not None and await self.store.get(RUNS, run_id) is not None:
+            return await self._attach_again(run_id, prefect)
         plan, text, live = await self.prepare(flow, raw)
         run, _ = self._new(plan, text, live, caller or Caller(), run_id, None)
+        run.prefect = prefect
         run.worker, run.state, run.wake_at, run.started_at = self.worker.id, "running", None, clock()
         try:
             with self.beginning(run.id):
@@ -235,6 +264,23 @@ class Engine:
         except UniqueTaken as taken:
             raise await self.live_run(flow, plan, live) from taken
         return Attached(driver)
+
+    async def _attach_again(self, id: str, prefect: str | None) -> Attached | Settled:
+        looked = False
+        while True:
+            run = await self.load(id)
+            if run.ended:
+                return Settled(self, run, await self.steps_of(id))
+            if run.worker is not None:
+                if looked or run.id in self.drivers:
+                    raise PulpoError("PULPO409", f"run {id} is held by another worker")
+                looked = True
+                await self.worker.recover()  # perhaps it is gone
+                continue
+            run.prefect = prefect or run.prefect
+            driver = await self._claim(run, auto=False)
+            if driver is not None:
+                return Attached(driver)
 
     # holding runs
 
@@ -435,6 +481,27 @@ class Attached:
         self._driver.take_over()
         await asyncio.shield(self._driver.done)
         return await self._driver.engine.run(self.id)
+
+
+class Settled:
+    """A run that has ended, for whoever would start its steps: what they gave is known, and nothing is done again."""
+
+    def __init__(self, engine: Engine, run: Run, steps: Mapping[str, StepRun]) -> None:
+        self._engine, self._run, self._steps = engine, run, steps
+        self.id = run.id
+
+    async def step(self, operation: str) -> Json:
+        """A step's recorded result. Raises what it failed with, or PULPO413 where it did not run."""
+        step = self._steps.get(operation)
+        if step is None or step.state != "completed":
+            if step is not None and step.error is not None:
+                raise error_from(step.error)
+            raise PulpoError("PULPO413", f"run {self.id} has ended: it is {self._run.state}")
+        return pydantic_core.from_json(step.output or "null")
+
+    async def finish(self) -> Json:
+        """The run's document."""
+        return await self._engine.run(self.id)
 
 
 def single(spec: OperationSpec) -> FlowPlan:

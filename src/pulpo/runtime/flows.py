@@ -7,20 +7,28 @@ stops, a failure that is undone. Nothing else of the runtime imports Prefect, so
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import json
+import logging
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from prefect.artifacts import acreate_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
+from pulpo import settings as configuration
 from pulpo.errors import PulpoError
 from pulpo.runtime.context import Caller
+from pulpo.runtime.prefect.api import RUN_TAG, PrefectApi
+from pulpo.runtime.prefect.place import Place, place
 from pulpo.runtime.target import load_application
-from pulpo.settings import find_root
+from pulpo.settings import Settings, find_root
 from pulpo.spec import Json
 
 if TYPE_CHECKING:
@@ -28,7 +36,9 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State, TaskRun
 
     from pulpo.runtime.application import Application
-    from pulpo.runtime.engine import Attached, Engine
+    from pulpo.runtime.engine import Attached, Engine, Settled
+
+log = logging.getLogger("pulpo.prefect")
 
 _LONGEST_DELAY = 60.0
 _QUIET = frozenset({"completed", "stopped", "waiting"})
@@ -68,7 +78,7 @@ class FlowRun:
     id: str
     result: Json = None
     _engine: Engine | None = None
-    _attached: Attached | None = None
+    _attached: Attached | Settled | None = None
     _working: set[asyncio.Task[Any]] = field(default_factory=set)
     _answers: list[PulpoError] = field(default_factory=list)
 
@@ -132,7 +142,8 @@ async def open_run(
         flow: The flow's name.
         data: Its input.
         root: The project's folder; by default the one around the working directory.
-        run_id: The run's id; by default that of Prefect's flow run. An unfinished run of this id goes on.
+        run_id: The run's id; by default the one that Prefect's flow run was made for, else that flow run's own. An
+            unfinished run of this id goes on, and one that has ended is not begun again.
         caller: Who asks.
 
     Raises:
@@ -141,8 +152,10 @@ async def open_run(
     """
     application = load_application((root or find_root(Path.cwd())).resolve())
     async with _started(application):
-        id = run_id or _prefect_run_id()
-        attached = await application.engine.attach(flow, data, run_id=id, caller=caller or Caller())
+        prefect, meant = _prefect_run()
+        attached = await application.engine.attach(
+            flow, data, run_id=run_id or meant, caller=caller or Caller(), prefect=prefect
+        )
         run = FlowRun(attached.id, _engine=application.engine, _attached=attached)
         try:
             yield run
@@ -152,6 +165,38 @@ async def open_run(
                 raise
         else:
             await run.close()
+        finally:
+            if prefect is not None and run.result is not None:
+                await _show(run.result, application.settings)
+
+
+def run_script(flow: Callable[..., Coroutine[Any, Any, Json]], root: Path) -> None:
+    """Run a flow as a script: its input is the first argument, as JSON; the run's document is printed.
+
+    Prefect's server is the one of `PREFECT_API_URL`; else the project's own where that is running; else one that
+    Prefect starts for as long as it lasts.
+    """
+    where = place(configuration.load(root), root)
+    given = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
+    ours: dict[Any, Any] = {}
+    if not PREFECT_API_URL.value() and asyncio.run(_answers(where)):
+        ours = {PREFECT_API_URL: where.url, PREFECT_API_AUTH_STRING: where.auth}
+    with temporary_settings(ours):
+        try:
+            result = asyncio.run(flow(given))
+        except PulpoError as error:
+            sys.exit(str(error))
+    sys.stdout.write(json.dumps(result, indent=2, default=str) + "\n")
+
+
+async def _answers(where: Place) -> bool:
+    if where.own and not where.auth:
+        return False  # it was never started
+    api = PrefectApi(where)
+    try:
+        return await api.healthy()
+    finally:
+        await api.close()
 
 
 async def after(step: Callable[[FlowRun], Awaitable[Any]], run: FlowRun, *needs: Awaitable[Any]) -> Any:
@@ -188,7 +233,49 @@ async def _started(application: Application) -> AsyncIterator[None]:
                 await application.stop()
 
 
-def _prefect_run_id() -> str | None:
-    """The id of the Prefect flow run that this is called in, if it is."""
+@asynccontextmanager
+async def resident(application: Application) -> AsyncIterator[None]:
+    """The application open and at work for as long as the block lasts; the runs of this event loop use it.
+
+    It passes runs on that are due, gives free those of workers that died, and hears of cancels.
+    """
+    uses = _USES.setdefault(asyncio.get_running_loop(), {}).setdefault(application.root, _Uses())
+    await application.start(execute=True)
+    uses.count += 1
+    try:
+        yield
+    finally:
+        uses.count -= 1
+        await application.stop()
+
+
+def _prefect_run() -> tuple[str | None, str | None]:
+    """The Prefect flow run that this is called in, if it is, and the id of the run that it carries out."""
     context = FlowRunContext.get()
-    return str(context.flow_run.id) if context is not None and context.flow_run is not None else None
+    if context is None or context.flow_run is None:
+        return None, None
+    id = str(context.flow_run.id)
+    tags = (tag.removeprefix(RUN_TAG) for tag in context.flow_run.tags if tag.startswith(RUN_TAG))
+    return id, next(tags, id)
+
+
+async def _show(run: Json, settings: Settings) -> None:
+    """Show a run's steps beside Prefect's flow run, with the way to Pulpo's own page of it."""
+    rows = [
+        {
+            "step": step["operation"] if step["kind"] == "step" else f"undo {step['of']}",
+            "state": step["state"],
+            "attempts": step.get("attempts", 0),
+            "started": step.get("started_at") or "",
+            "finished": step.get("finished_at") or "",
+            "error": (step.get("error") or {}).get("detail", ""),
+        }
+        for step in run["steps"]
+    ]
+    where = f"http://127.0.0.1:{settings.ui.port if settings.ui.enabled else settings.api.port}/runs/{run['id']}"
+    error = f": {run['error']['detail']}" if run["error"] else ""
+    text = f"[{run['id']}]({where}) of {run['name']} is **{run['state']}**{error}"
+    try:
+        await acreate_table_artifact(rows, description=text)
+    except Exception as failed:  # noqa: BLE001 - whatever Prefect makes of it, the run is what the journal says
+        log.warning("run %s is not shown in Prefect: %s", run["id"], failed)

@@ -132,6 +132,7 @@ class Run(_Entry):
     ending: Literal["error", "gate", "cancel"] | None = None
     key: dict[str, str] | None = None
     trace: dict[str, str] | None = None
+    prefect: str | None = None
     wake_at: str | None = None
     created_at: str = field(default_factory=clock)
     started_at: str | None = None

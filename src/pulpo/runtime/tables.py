@@ -25,6 +25,7 @@ STEPS = "_steps"
 WORKERS = LEASES
 KEYS = "_keys"
 PLANS = "_plans"
+SCHEDULES = "_schedules"
 
 JOURNAL: tuple[Collection, ...] = (
     Collection(
@@ -60,6 +61,7 @@ JOURNAL: tuple[Collection, ...] = (
     Collection(WORKERS),
     Collection(KEYS, columns=(Column("expires_at", "text"),), indexes=(Index(("expires_at",)),)),
     Collection(PLANS),
+    Collection(SCHEDULES, columns=(Column("next_at", "text"),), indexes=(Index(("next_at",)),)),
     Collection(TRANSFERS),
 )
 

@@ -257,7 +257,7 @@ class InProcess:
         self._runner = asyncio.Runner()
         self._runner.__enter__()
         try:
-            self._do(self.application.start(execute=self._execute))
+            self.do(self.application.start(execute=self._execute))
         except BaseException:
             self._runner.close()
             raise
@@ -266,7 +266,7 @@ class InProcess:
     def __exit__(self, *error: object) -> None:
         """Stop the application."""
         try:
-            self._do(self.application.stop())
+            self.do(self.application.stop())
         finally:
             self._runner.close()
 
@@ -274,35 +274,35 @@ class InProcess:
         """One operation, with its input as JSON text."""
         from pulpo.runtime.context import Caller  # noqa: PLC0415
 
-        outcome = self._do(self.application.call(operation, raw, caller=Caller(), key=key))
+        outcome = self.do(self.application.call(operation, raw, caller=Caller(), key=key))
         return Answer(outcome.output, outcome.already, outcome.replayed, outcome.run)
 
     def start_run(self, flow: str, raw: str, key: str | None = None) -> Json:
         """A new run of a flow: its document."""
         from pulpo.runtime.context import Caller  # noqa: PLC0415
 
-        return self._do(self.application.engine.start_run(flow, raw, caller=Caller(), key=key))
+        return self.do(self.application.engine.start_run(flow, raw, caller=Caller(), key=key))
 
     def run(self, id: str) -> Json:
         """A run's document with its `steps`."""
-        return self._do(self.application.engine.run(id))
+        return self.do(self.application.engine.run(id))
 
     def runs(self, filters: Mapping[str, str], limit: int) -> list[Json]:
         """The newest runs whose fields have these values."""
         from pulpo.model.conditions import All, Compare  # noqa: PLC0415
 
         where = All(tuple(Compare(field, "eq", value) for field, value in filters.items())) if filters else None
-        page = self._do(self.application.engine.runs(where=where, limit=limit, after=None))
+        page = self.do(self.application.engine.runs(where=where, limit=limit, after=None))
         return [json.loads(record.json) for record in page.records]
 
     def act(self, id: str, action: str, body: Mapping[str, Json]) -> Json:
         """`cancel`, `retry` or `wake` a run."""
         engine = self.application.engine
         if action == "cancel":
-            return self._do(engine.cancel(id, reason=body.get("reason", "")))
+            return self.do(engine.cancel(id, reason=body.get("reason", "")))
         if action == "retry":
-            return self._do(engine.retry(id, raw=body.get("input")))
-        return self._do(engine.wake(id))
+            return self.do(engine.retry(id, raw=body.get("input")))
+        return self.do(engine.wake(id))
 
     def flows(self) -> list[Json]:
         """The plans of all flows, as JSON."""
@@ -310,9 +310,10 @@ class InProcess:
 
     def pause(self, seconds: float) -> None:
         """Let time pass; the application goes on working."""
-        self._do(asyncio.sleep(seconds))
+        self.do(asyncio.sleep(seconds))
 
-    def _do(self, work: Coroutine[Any, Any, T]) -> T:
+    def do(self, work: Coroutine[Any, Any, T]) -> T:
+        """Carry out what is asked of the application."""
         return self._runner.run(work)
 
 

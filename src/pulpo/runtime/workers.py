@@ -26,7 +26,7 @@ import pydantic_core
 from pulpo.errors import PulpoError
 from pulpo.model.conditions import All, Compare
 from pulpo.model.model import new_id, now, timestamp
-from pulpo.runtime import keys
+from pulpo.runtime import keys, schedules
 from pulpo.runtime.held import key_writes
 from pulpo.runtime.journal import Run, clock
 from pulpo.runtime.tables import RUNS, WORKERS
@@ -40,6 +40,8 @@ log = logging.getLogger("pulpo.engine")
 
 LOOK = 0.25
 """Seconds between two looks for runs that nobody holds."""
+TICK = 0.5
+"""Seconds between two looks for schedules that are due."""
 SWEEP = 600.0
 """Seconds between two sweeps of old idempotency keys."""
 
@@ -68,7 +70,7 @@ class Worker:
         self._renewed = self._steady = loop.time()
         self._tasks = [loop.create_task(self._heartbeat())]
         if execute:
-            await self._recover()
+            await self.recover()
             self._tasks.append(loop.create_task(self._look()))
 
     async def quiet(self) -> None:
@@ -188,13 +190,16 @@ class Worker:
 
     async def _look(self) -> None:
         loop = asyncio.get_running_loop()
-        recovered = swept = loop.time()
+        recovered = swept = ticked = loop.time()
         while True:
             try:
                 await self._take_free_runs()
                 if loop.time() - recovered > min(1.0, self._settings.lease / 3):
-                    await self._recover()
+                    await self.recover()
                     recovered = loop.time()
+                if loop.time() - ticked > TICK:
+                    ticked = loop.time()
+                    await schedules.tick(self.engine)
                 if loop.time() - swept > SWEEP:
                     await keys.sweep(self.engine.store)
                     swept = loop.time()
@@ -223,7 +228,10 @@ class Worker:
             if driver is not None and run.cancel_requested:
                 await driver.cancel()
             elif driver is None and run.worker is None:
-                await self._claim(record)
+                if self.engine.dispatch is not None and self.engine.dispatch.sends(run):
+                    await self.engine.dispatch.submit(run)
+                else:
+                    await self._claim(record)
 
     async def _claim(self, record: Record) -> None:
         try:
@@ -233,7 +241,7 @@ class Worker:
         except Exception:
             log.exception("run %s cannot be taken on", record.id)  # those behind it can
 
-    async def _recover(self) -> None:
+    async def recover(self) -> None:
         """Give free the runs of workers that are gone, and of this one those that nothing here holds."""
         page = await self.engine.store.query(Query(WORKERS, limit=500))
         self._look_at(page.records)

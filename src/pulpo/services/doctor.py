@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 import platform
 import shutil
 import sys
@@ -11,7 +13,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from pulpo.errors import PulpoError
-from pulpo.services import database, drive, mongod, ports, sample
+from pulpo.runtime.prefect.place import place
+from pulpo.services import database, drive, mongod, ports, prefect, sample
 from pulpo.services.plan import services
 from pulpo.settings import Settings
 from pulpo.store import own_server
@@ -42,6 +45,7 @@ def examine(root: Path, settings: Settings) -> tuple[Examined, ...]:
         _sqlite,
         _services,
         _database,
+        _prefect,
         _disk,
     )
     return tuple(result for look in examinations for result in look(root, settings))
@@ -157,6 +161,30 @@ def _nobody(where: own_server.Place | None, shown: str) -> Examined:
     except PulpoError as error:
         return Examined("fail", f"no MongoDB answers at {shown}, and {error.detail}", error.hint or "")
     return Examined("ok", f"no MongoDB answers at {shown}: `pulpo up` starts {program}")
+
+
+def _prefect(root: Path, settings: Settings) -> list[Examined]:
+    """Prefect, where flows are run by it: whether it is there, and whether its server lets us in."""
+    if not settings.engine.needs_prefect:
+        return []
+    if importlib.util.find_spec("prefect") is None:
+        return [Examined("fail", "Prefect is not installed", "pip install 'pulpo-core[prefect]'")]
+    fastapi = importlib.metadata.version("fastapi")
+    found = [Examined("ok", f"Prefect {importlib.metadata.version('prefect')}")]
+    if not settings.prefect.url and tuple(int(part) for part in fastapi.split(".")[:2]) >= prefect.TOO_NEW_FASTAPI:
+        what = f"FastAPI {fastapi} is too new for Prefect's server, which dies when it starts"
+        return [Examined("fail", what, "pip install 'pulpo-core[prefect]'")]
+    where = place(settings, root)
+    admitted = prefect.admits(where)
+    if admitted:
+        found.append(Examined("ok", f"the Prefect server at {where.url} answers, work pool {where.pool}"))
+    elif admitted is not None:
+        found.append(Examined("fail", f"the Prefect server at {where.url} refuses us", "look at prefect.auth"))
+    elif where.own:
+        found.append(Examined("ok", f"no Prefect server answers at {where.url}: `pulpo up` starts one"))
+    else:
+        found.append(Examined("fail", f"no Prefect server answers at {where.url}", "start it, or correct prefect.url"))
+    return found
 
 
 def _header(file: Path) -> bytes:

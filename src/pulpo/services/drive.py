@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from pulpo.errors import PulpoError
 from pulpo.services import health, logs, ports, processes, record, supervisor
-from pulpo.services.plan import ServicePlan
+from pulpo.services.plan import PREFECT, ServicePlan
 from pulpo.services.record import RunRecord, ServiceRecord
 from pulpo.services.supervisor import ProcessState
 from pulpo.settings import STATE
@@ -209,7 +209,9 @@ def _status(service: ServiceRecord, state: ProcessState | None) -> ServiceStatus
         word: ServiceState = "restarting" if state.state == "BACKOFF" else "stopped"
         return ServiceStatus(service.name, word, service.url, detail=state.description)
     uptime = max(0, int(time.time()) - state.started_at)
-    if service.health is None or health.answers(service.health):
+    # One process of Prefect's does everything, health included, and may be busy just then.
+    patience = 4.0 if service.name == PREFECT else 1.0
+    if service.health is None or health.answers(service.health, timeout=patience):
         return ServiceStatus(service.name, "healthy", service.url, state.pid, uptime)
     if state.state == "STARTING":
         return ServiceStatus(service.name, "starting", service.url, state.pid, uptime)

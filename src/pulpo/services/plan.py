@@ -17,6 +17,7 @@ API = "api"
 UI = "ui"
 WORKER = "worker"
 MONGOD = "mongod"
+PREFECT = "prefect"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
@@ -61,27 +62,24 @@ def services(
         python: The interpreter that Pulpo's own processes run on.
         database: The server that the project keeps for itself, if it does.
     Raises:
-        PulpoError: PULPO105, two services share a port, or a name, command or engine cannot be used; PULPO705, one
+        PulpoError: PULPO105, two services share a port, or a name or command cannot be used; PULPO705, one
             would listen beyond loopback, or the mode is production, which nobody could sign in to.
     """
-    if settings.engine.kind == "prefect":
-        raise PulpoError(
-            "PULPO105",
-            "engine.kind: the Prefect engine is not part of this version of Pulpo",
-            hint='leave it at "embedded": flows run in the API\'s process and in workers',
-        )
     if settings.project.mode != "dev":
         raise PulpoError(
             "PULPO705",
             "production mode needs authentication, which this version does not have",
             hint='set mode = "dev" in [project]; it serves this machine only',
         )
+    # A run that is given to Prefect needs a worker to carry it out: the API's process does not.
+    workers = max(settings.engine.workers, 1) if settings.engine.needs_prefect else settings.engine.workers
     plans = (
         *([database] if database is not None else []),
         *(_project(name, given, python) for name, given in settings.services.items()),
         *_apis(settings, python),
         *([_ui(settings, python)] if settings.ui.enabled else []),
-        *(_worker(number, python) for number in range(1, settings.engine.workers + 1)),
+        *([_prefect(settings, python)] if settings.engine.needs_prefect and not settings.prefect.url else []),
+        *(_worker(number, python) for number in range(1, workers + 1)),
     )
     _check_names(plans)
     _check_ports(plans)
@@ -151,6 +149,17 @@ def _ui(settings: Settings, python: str) -> ServicePlan:
     )
 
 
+def _prefect(settings: Settings, python: str) -> ServicePlan:
+    port = settings.prefect.port
+    return ServicePlan(
+        name=PREFECT,
+        command=(python, "-m", "pulpo.services.prefect", "--root", "."),
+        port=port,
+        health=f"http://127.0.0.1:{port}/api/health",
+        setting="PULPO_PREFECT_PORT",
+    )
+
+
 def _worker(number: int, python: str) -> ServicePlan:
     return ServicePlan(name=f"{WORKER}-{number}", command=(python, "-m", "pulpo.cli.main", "worker"))
 
@@ -175,7 +184,7 @@ def _check_names(plans: tuple[ServicePlan, ...]) -> None:
     for plan in plans:
         if plan.own:
             continue
-        if plan.name in own | {API, UI, MONGOD} or plan.name.startswith((f"{WORKER}-", f"{API}-")):
+        if plan.name in own | {API, UI, MONGOD, PREFECT} or plan.name.startswith((f"{WORKER}-", f"{API}-")):
             raise PulpoError("PULPO105", f"services.{plan.name}: the name is one of Pulpo's own services")
         if not _NAME.fullmatch(plan.name):
             raise PulpoError("PULPO105", f"services.{plan.name}: a name has letters, digits, - and _ only, at most 40")

@@ -279,6 +279,7 @@ export interface Run {
   caller: { principal: string; role: string };
   retry_of: string | null;
   retried_by: string | null;
+  prefect?: string | null;
   cancel_requested: boolean | string | null;
   wake_at: string | null;
   created_at: string;

@@ -230,6 +230,7 @@ def _own() -> dict[str, Json]:
                 "additionalProperties": {"type": "string"},
                 "description": "`traceparent` and `tracestate` of what began the run, where telemetry is on.",
             },
+            "prefect": {**_MAYBE, "description": "The flow run in Prefect, where the run's engine is Prefect."},
             "cancel_requested": {"type": "boolean"},
             **_MOMENTS,
             "steps": {"type": "array", "items": ref("StepRun"), "description": "Where one run is asked for."},

@@ -142,6 +142,7 @@ function Lineage({ run }: { run: RunWithSteps }) {
     <>
       <Ago value={run.started_at ?? run.created_at} />
       {` · ${run.caller.principal}`}
+      {run.prefect && ` · Prefect ${run.prefect}`}
       {run.retry_of !== null && (
         <>
           {` · ${t('run.retryOf')} `}

@@ -5,36 +5,34 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from prefect import flow, task
-from pulpo.runtime.flows import STEP, FlowRun, after, open_run
+from pulpo.runtime.flows import STEP, FlowRun, after, open_run, run_script
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@task(name="bakery.dough.mix", timeout_seconds=35, **STEP)
+@task(name="bakery.dough.mix", tags=["bakery.dough"], timeout_seconds=35, **STEP)
 async def mix(run: FlowRun) -> Any:
     """Mix."""
     return await run.step("bakery.dough.mix")
 
 
-@task(name="bakery.oven.heat", **STEP)
+@task(name="bakery.oven.heat", tags=["bakery.oven"], **STEP)
 async def heat(run: FlowRun) -> Any:
     """Heat the oven (it takes its time)."""
     return await run.step("bakery.oven.heat")
 
 
-@task(name="bakery.oven.bake", retries=1, timeout_seconds=5.5, **STEP)
+@task(name="bakery.oven.bake", tags=["bakery.oven"], retries=1, timeout_seconds=5.5, **STEP)
 async def bake(run: FlowRun) -> Any:
     """Bake."""
     return await run.step("bakery.oven.bake")
 
 
-@task(name="bakery.table.lay", timeout_seconds=35, **STEP)
+@task(name="bakery.table.lay", tags=["bakery.table"], timeout_seconds=35, **STEP)
 async def lay(run: FlowRun) -> Any:
     """Lay the table."""
     return await run.step("bakery.table.lay")
@@ -53,6 +51,4 @@ async def bakery_flow(data: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    given = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
-    result = asyncio.run(bakery_flow(given))
-    sys.stdout.write(json.dumps(result, indent=2, default=str) + "\n")
+    run_script(bakery_flow, ROOT)

@@ -5,42 +5,40 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from prefect import flow, task
-from pulpo.runtime.flows import STEP, FlowRun, open_run
+from pulpo.runtime.flows import STEP, FlowRun, open_run, run_script
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@task(name="email.again.send", timeout_seconds=35, **STEP)
+@task(name="email.again.send", tags=["email.again"], timeout_seconds=35, **STEP)
 async def email_again_send(run: FlowRun) -> Any:
     """Send again."""
     return await run.step("email.again.send")
 
 
-@task(name="email.box.list", timeout_seconds=35, **STEP)
+@task(name="email.box.list", tags=["email.box"], timeout_seconds=35, **STEP)
 async def email_box_list(run: FlowRun) -> Any:
     """List."""
     return await run.step("email.box.list")
 
 
-@task(name="email.box.open", timeout_seconds=35, **STEP)
+@task(name="email.box.open", tags=["email.box"], timeout_seconds=35, **STEP)
 async def email_box_open(run: FlowRun) -> Any:
     """Open."""
     return await run.step("email.box.open")
 
 
-@task(name="email.out.send", timeout_seconds=35, **STEP)
+@task(name="email.out.send", tags=["email.out"], timeout_seconds=35, **STEP)
 async def email_out_send(run: FlowRun) -> Any:
     """Send."""
     return await run.step("email.out.send")
 
 
-@task(name="email.out.task", timeout_seconds=35, **STEP)
+@task(name="email.out.task", tags=["email.out"], timeout_seconds=35, **STEP)
 async def email_out_task(run: FlowRun) -> Any:
     """A task, which Prefect has too."""
     return await run.step("email.out.task")
@@ -61,6 +59,4 @@ async def email_flow(data: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    given = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
-    result = asyncio.run(email_flow(given))
-    sys.stdout.write(json.dumps(result, indent=2, default=str) + "\n")
+    run_script(email_flow, ROOT)

@@ -4,25 +4,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from prefect import flow, task
-from pulpo.runtime.flows import STEP, FlowRun, open_run
+from pulpo.runtime.flows import STEP, FlowRun, open_run, run_script
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@task(name="notes.desk.write_note", retries=2, timeout_seconds=10, **STEP)
+@task(name="notes.desk.write_note", tags=["notes.desk"], retries=2, timeout_seconds=10, **STEP)
 async def write_note(run: FlowRun) -> Any:
     """Write a note down."""
     return await run.step("notes.desk.write_note")
 
 
-@task(name="notes.desk.finish_note", timeout_seconds=35, **STEP)
+@task(name="notes.desk.finish_note", tags=["notes.desk"], timeout_seconds=35, **STEP)
 async def finish_note(run: FlowRun) -> Any:
     """Cross a note out."""
     return await run.step("notes.desk.finish_note")
@@ -38,6 +35,4 @@ async def notes_flow(data: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    given = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
-    result = asyncio.run(notes_flow(given))
-    sys.stdout.write(json.dumps(result, indent=2, default=str) + "\n")
+    run_script(notes_flow, ROOT)

@@ -5,78 +5,76 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from prefect import flow, task
-from pulpo.runtime.flows import STEP, FlowRun, open_run
+from pulpo.runtime.flows import STEP, FlowRun, open_run, run_script
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@task(name="orders.checkout.validate_items", timeout_seconds=35, **STEP)
+@task(name="orders.checkout.validate_items", tags=["orders.checkout"], timeout_seconds=35, **STEP)
 async def validate_items(run: FlowRun) -> Any:
     """Validate items."""
     return await run.step("orders.checkout.validate_items")
 
 
-@task(name="orders.checkout.validate_payment", timeout_seconds=35, **STEP)
+@task(name="orders.checkout.validate_payment", tags=["orders.checkout"], timeout_seconds=35, **STEP)
 async def validate_payment(run: FlowRun) -> Any:
     """Validate payment."""
     return await run.step("orders.checkout.validate_payment")
 
 
-@task(name="orders.checkout.calculate_shipping", timeout_seconds=35, **STEP)
+@task(name="orders.checkout.calculate_shipping", tags=["orders.checkout"], timeout_seconds=35, **STEP)
 async def calculate_shipping(run: FlowRun) -> Any:
     """Calculate shipping."""
     return await run.step("orders.checkout.calculate_shipping")
 
 
-@task(name="orders.fulfillment.reserve_items", retries=3, timeout_seconds=35, **STEP)
+@task(name="orders.fulfillment.reserve_items", tags=["orders.fulfillment"], retries=3, timeout_seconds=35, **STEP)
 async def reserve_items(run: FlowRun) -> Any:
     """Reserve items."""
     return await run.step("orders.fulfillment.reserve_items")
 
 
-@task(name="payments.processing.charge", timeout_seconds=35, **STEP)
+@task(name="payments.processing.charge", tags=["payments.processing"], timeout_seconds=35, **STEP)
 async def charge(run: FlowRun) -> Any:
     """Charge."""
     return await run.step("payments.processing.charge")
 
 
-@task(name="orders.fulfillment.pick_items", timeout_seconds=35, **STEP)
+@task(name="orders.fulfillment.pick_items", tags=["orders.fulfillment"], timeout_seconds=35, **STEP)
 async def pick_items(run: FlowRun) -> Any:
     """Pick items."""
     return await run.step("orders.fulfillment.pick_items")
 
 
-@task(name="payments.processing.confirm", timeout_seconds=35, **STEP)
+@task(name="payments.processing.confirm", tags=["payments.processing"], timeout_seconds=35, **STEP)
 async def confirm(run: FlowRun) -> Any:
     """Confirm."""
     return await run.step("payments.processing.confirm")
 
 
-@task(name="orders.fulfillment.pack_items", timeout_seconds=35, **STEP)
+@task(name="orders.fulfillment.pack_items", tags=["orders.fulfillment"], timeout_seconds=35, **STEP)
 async def pack_items(run: FlowRun) -> Any:
     """Pack items."""
     return await run.step("orders.fulfillment.pack_items")
 
 
-@task(name="payments.reconciliation.verify", timeout_seconds=35, **STEP)
+@task(name="payments.reconciliation.verify", tags=["payments.reconciliation"], timeout_seconds=35, **STEP)
 async def verify(run: FlowRun) -> Any:
     """Verify."""
     return await run.step("payments.reconciliation.verify")
 
 
-@task(name="orders.fulfillment.ship_items", timeout_seconds=35, **STEP)
+@task(name="orders.fulfillment.ship_items", tags=["orders.fulfillment"], timeout_seconds=35, **STEP)
 async def ship_items(run: FlowRun) -> Any:
     """Ship items."""
     return await run.step("orders.fulfillment.ship_items")
 
 
-@task(name="orders.tracking.update_customer", timeout_seconds=35, **STEP)
+@task(name="orders.tracking.update_customer", tags=["orders.tracking"], timeout_seconds=35, **STEP)
 async def update_customer(run: FlowRun) -> Any:
     """Update customer."""
     return await run.step("orders.tracking.update_customer")
@@ -110,6 +108,4 @@ async def order_to_cash_flow(data: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    given = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
-    result = asyncio.run(order_to_cash_flow(given))
-    sys.stdout.write(json.dumps(result, indent=2, default=str) + "\n")
+    run_script(order_to_cash_flow, ROOT)

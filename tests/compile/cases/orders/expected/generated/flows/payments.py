@@ -4,31 +4,28 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from prefect import flow, task
-from pulpo.runtime.flows import STEP, FlowRun, open_run
+from pulpo.runtime.flows import STEP, FlowRun, open_run, run_script
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@task(name="payments.processing.charge", timeout_seconds=35, **STEP)
+@task(name="payments.processing.charge", tags=["payments.processing"], timeout_seconds=35, **STEP)
 async def charge(run: FlowRun) -> Any:
     """Charge."""
     return await run.step("payments.processing.charge")
 
 
-@task(name="payments.processing.confirm", timeout_seconds=35, **STEP)
+@task(name="payments.processing.confirm", tags=["payments.processing"], timeout_seconds=35, **STEP)
 async def confirm(run: FlowRun) -> Any:
     """Confirm."""
     return await run.step("payments.processing.confirm")
 
 
-@task(name="payments.reconciliation.verify", timeout_seconds=35, **STEP)
+@task(name="payments.reconciliation.verify", tags=["payments.reconciliation"], timeout_seconds=35, **STEP)
 async def verify(run: FlowRun) -> Any:
     """Verify."""
     return await run.step("payments.reconciliation.verify")
@@ -45,6 +42,4 @@ async def payments_flow(data: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    given = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
-    result = asyncio.run(payments_flow(given))
-    sys.stdout.write(json.dumps(result, indent=2, default=str) + "\n")
+    run_script(payments_flow, ROOT)

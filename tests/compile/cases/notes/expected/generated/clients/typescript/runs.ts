@@ -54,6 +54,8 @@ export interface Run {
   retry_of: string | null;
   /** The run that repeats this one. */
   retried_by: string | null;
+  /** The flow run in Prefect, where Prefect carries the run out. */
+  prefect: string | null;
   cancel_requested: boolean;
   /** Why it was cancelled. */
   reason: string | null;

@@ -1,0 +1,244 @@
+"""A resident worker: it takes flow runs of its work pool from the Prefect server and carries them out in this process.
+
+A worker of Prefect's own begins a Python process per flow run, which takes seconds. This one has the application loaded
+and its store open. What it does for Prefect is what those do: tell that it lives, take what is due (Prefect gives each
+flow run to one worker only), and say how it ended. Beyond that it keeps Prefect's states as the journal's are: a run
+that waits or was given back is scheduled, one that was cancelled is cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import os
+import platform
+from collections.abc import Coroutine
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from prefect import Flow
+from prefect.client.orchestration import PrefectClient
+from prefect.context import AsyncClientContext
+from prefect.flow_engine import run_flow_async
+
+from pulpo import names
+from pulpo.errors import PulpoError
+from pulpo.model.model import now
+from pulpo.runtime.application import Application
+from pulpo.runtime.flows import resident
+from pulpo.runtime.journal import Run
+from pulpo.runtime.prefect.api import FlowRun, PrefectApi
+from pulpo.runtime.prefect.dispatch import AGAIN, CANCELLED, Dispatch
+from pulpo.runtime.prefect.place import place
+from pulpo.runtime.tables import RUNS
+
+log = logging.getLogger("pulpo.prefect")
+
+HEARTBEAT = 10
+"""Seconds between two signs of life."""
+_CANCELS = 2.0
+"""Seconds between two looks for flow runs that somebody cancels in Prefect."""
+_SHOWN = {
+    "completed": ("COMPLETED", ""),
+    "stopped": ("COMPLETED", "Stopped"),
+    "failed": ("FAILED", ""),
+    "compensated": ("FAILED", "Compensated"),
+    "cancelled": ("CANCELLED", "Cancelled"),
+}
+"""The type and the name of Prefect's state for a run that has ended so; without a name Prefect's own stays."""
+_HEARD = 30.0
+"""For how many seconds cancelled flow runs are looked at; those of longer ago are seen when their run is due."""
+_REST = 2.0
+"""Seconds until the next attempt where the server did not answer."""
+
+
+class PrefectWorker:
+    """Carries out the flow runs of a project's work pool, `prefect.concurrency` of them at once."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._settings = application.settings.prefect
+        self._name = f"{platform.node()}-{os.getpid()}"
+        self._flows: dict[str, Flow[..., Any]] = {}
+        self._names: dict[UUID, str] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def work(self, told: asyncio.Event, *, ready: asyncio.Event | None = None) -> None:
+        """Work until `told`; then what runs comes to the end of its steps, within ten seconds.
+
+        `ready` is set when the deployments are registered.
+        """
+        if not await self._server(told):
+            return
+        async with AsyncClientContext.get_or_create() as context, resident(self._application):
+            dispatch = self._application.engine.dispatch
+            assert dispatch is not None
+            await self._until(told, self._register(dispatch, ready))
+            loops = [
+                asyncio.create_task(self._keep(work, pause))
+                for work, pause in (
+                    (lambda: self._look(dispatch.api, context.client), self._settings.poll),
+                    (lambda: dispatch.api.heartbeat(dispatch.where.pool, self._name, seconds=HEARTBEAT), HEARTBEAT),
+                    (lambda: self._hear_cancels(dispatch.api), _CANCELS),
+                )
+            ]
+            await told.wait()
+            for task in loops:
+                task.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+            await self._drain()
+
+    async def _server(self, told: asyncio.Event) -> bool:
+        """Wait for the server; False where the worker is told to stop before it answers."""
+        api = PrefectApi(place(self._application.settings, self._application.root))
+        try:
+            while not told.is_set():
+                if await api.healthy():
+                    return True
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(told.wait(), _REST / 4)
+        finally:
+            await api.close()
+        return False
+
+    async def _until(self, told: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+        tasks = [asyncio.create_task(work), asyncio.create_task(told.wait())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _register(self, dispatch: Dispatch, ready: asyncio.Event | None) -> None:
+        while True:
+            try:
+                made = await dispatch.register()
+            except PulpoError as error:
+                log.warning("not registered yet: %s", error.detail)
+                await asyncio.sleep(_REST)
+            else:
+                break
+        for flow in made:
+            self._load(flow)
+        if ready is not None:
+            ready.set()
+
+    async def _keep(self, work: Any, pause: float) -> None:
+        while True:
+            try:
+                await work()
+            except PulpoError as error:
+                log.warning("%s", error.detail)
+                await asyncio.sleep(_REST)
+            except Exception:
+                log.exception("the worker goes on")
+                await asyncio.sleep(_REST)
+            await asyncio.sleep(pause)
+
+    async def _drain(self) -> None:
+        """Let the engine's drivers come to the end of their steps; the flows around them end with that."""
+        if not self._tasks:
+            return
+        engine = self._application.engine
+        await engine.worker.quiet()
+        for driver in list(engine.drivers.values()):
+            driver.drain()
+        await asyncio.wait(self._tasks, timeout=5.0)
+
+    # flow runs
+
+    async def _look(self, api: PrefectApi, client: PrefectClient) -> None:
+        room = self._settings.concurrency - len(self._tasks)
+        if room <= 0:
+            return
+        for found in await api.scheduled(self._pool, limit=room):
+            # Of several workers that see it, Prefect lets one put it into this state.
+            if await api.set_state(found.id, "PENDING", force=False):
+                task = asyncio.create_task(self._carry_out(found, api, client))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    @property
+    def _pool(self) -> str:
+        dispatch = self._application.engine.dispatch
+        assert dispatch is not None
+        return dispatch.where.pool
+
+    async def _carry_out(self, found: FlowRun, api: PrefectApi, client: PrefectClient) -> None:
+        ended = None
+        try:
+            flow_run = await client.read_flow_run(UUID(found.id))
+            if flow_run.flow_id not in self._names:
+                self._names[flow_run.flow_id] = (await client.read_flow(flow_run.flow_id)).name
+            flow = self._load(self._names[flow_run.flow_id])
+            state = await run_flow_async(flow, flow_run=flow_run, parameters=flow_run.parameters, return_type="state")
+            ended = None if state is None else str(state.type.value)
+        except Exception:
+            log.exception("flow run %s", found.id)
+        except BaseException as stopped:  # Prefect's signals for an aborted or paused run are no exceptions
+            if isinstance(stopped, asyncio.CancelledError | KeyboardInterrupt | SystemExit):
+                raise
+            log.info("flow run %s was stopped: %s", found.id, type(stopped).__name__)
+        try:
+            await self._agree(found, ended, api)
+        except PulpoError as error:
+            log.warning("the state of flow run %s stays as it is: %s", found.id, error.detail)
+
+    def _load(self, flow: str) -> Flow[..., Any]:
+        """The flow of this name, as it was generated."""
+        if flow not in self._flows:
+            module = importlib.import_module(f"generated.flows.{names.flow_module(flow)}")
+            loaded: Flow[..., Any] = getattr(module, names.flow_function(flow))
+            self._flows[flow] = loaded
+        return self._flows[flow]
+
+    async def _agree(self, found: FlowRun, ended: str | None, api: PrefectApi) -> None:
+        """Put a flow run into the state that its run is in, where Prefect cannot know it; `ended` is what it knows."""
+        record = await self._application.store.get(RUNS, found.run)
+        if record is None:
+            return  # it never began: Prefect has the error
+        run = Run.load(record)
+        if run.worker is not None:
+            return  # others are at work on it, and say so
+        detail = str((run.error or {}).get("detail", ""))
+        if (shown := _SHOWN.get(run.state)) is not None:
+            kind, name = shown
+            if name or ended != kind:
+                await api.set_state(found.id, kind, name=name, message=run.reason or detail)
+        else:
+            # Whoever passes runs on does so when it is due; this is in case nobody does.
+            wake = now() if run.wake_at is None else datetime.fromisoformat(run.wake_at)
+            waiting = [step.error for step in (await self._application.engine.steps_of(run.id)).values() if step.error]
+            said = str(waiting[-1]["detail"]) if waiting else f"the run is {run.state}"
+            await api.set_state(
+                found.id,
+                "SCHEDULED",
+                name="Waiting" if run.state == "waiting" else "Scheduled",
+                message=said,
+                due=wake + timedelta(seconds=AGAIN),
+            )
+
+    # cancels
+
+    async def _hear_cancels(self, api: PrefectApi) -> None:
+        """What somebody cancels in Prefect is cancelled, and undone, here."""
+        engine = self._application.engine
+        # One that no worker is at work on is cancelled at once as far as Prefect is concerned.
+        cancelled = await api.flow_runs(self._pool, "CANCELLED", ended_after=now() - timedelta(seconds=_HEARD))
+        for found in (*await api.flow_runs(self._pool, "CANCELLING"), *cancelled):
+            record = await self._application.store.get(RUNS, found.run)
+            run = None if record is None else Run.load(record)
+            if run is None or run.ended:
+                if found.state == "CANCELLING":
+                    await api.set_state(found.id, "CANCELLED")
+            elif not run.cancel_requested:
+                try:
+                    await engine.cancel(run.id, reason=CANCELLED)
+                except PulpoError as error:
+                    # past its end or its point of no return: it goes on, and Prefect says so again
+                    log.info("run %s is not cancelled: %s", run.id, error.detail)
+                    state = "RUNNING" if run.worker is not None else "SCHEDULED"
+                    await api.set_state(found.id, state, message=error.detail, due=now())

@@ -1,0 +1,1 @@
+"""The Prefect engine, on a real Prefect server."""

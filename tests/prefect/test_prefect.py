@@ -1,0 +1,226 @@
+"""Runs that a Prefect server gives to a resident worker: the same promises, and what Prefect shows of them."""
+
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from tests.prefect.conftest import Stack, until
+from tests.prefect.trips import STEPS
+
+pytestmark = pytest.mark.xdist_group("prefect")
+
+
+def tasks(stack: Stack, flow_run: str, count: int) -> dict[str, str]:
+    """Task runs by name, as soon as Prefect has recorded so many of them as ended."""
+
+    def found() -> dict[str, str]:
+        body = {"flow_runs": {"id": {"any_": [flow_run]}}}
+        runs = stack.prefect.post("/task_runs/filter", json=body).raise_for_status().json()
+        return {run["name"].rpartition("-")[0]: run["state_name"] for run in runs if run["end_time"]}
+
+    return until(lambda: len(known := found()) >= count and known, 30.0, found)
+
+
+def test_a_run_goes_through_prefect(stack: Stack) -> None:
+    """Names, states and tasks are there to see, with a table of the steps; the run knows its flow run."""
+    id = stack.begin()
+    run = stack.until(id)
+    assert run["state"] == "completed"
+    flow_run = stack.flow_run(id, "Completed")
+    assert flow_run["name"] == id
+    assert tasks(stack, flow_run["id"], len(STEPS)) == dict.fromkeys(STEPS, "Completed")
+    assert stack.calls(id) == ["hold", "charge"]
+    (artifact,) = stack.prefect.post("/artifacts/filter", json={
+        "artifacts": {"flow_run_id": {"any_": [flow_run["id"]]}, "type": {"any_": ["table"]}},
+    }).json()  # fmt: skip
+    assert f"/runs/{id})" in artifact["description"]
+    rows = json.loads(artifact["data"])
+    assert {row["step"]: row["state"] for row in rows} == dict.fromkeys(STEPS, "completed")
+
+
+def test_a_flow_may_have_another_engine(stack: Stack) -> None:
+    """`engine.flows` names one that is embedded: Prefect hears nothing of it."""
+    run = stack.until(stack.begin(flow="tours"))
+    assert (run["state"], run["prefect"]) == ("completed", None)
+
+
+def test_a_gate_stops(stack: Stack) -> None:
+    """Prefect shows a run that a gate stopped as completed, by the name Stopped."""
+    id = stack.begin("invalid")
+    assert stack.until(id)["state"] == "stopped"
+    assert stack.flow_run(id, "Stopped")["state_type"] == "COMPLETED"
+    assert stack.calls(id) == []
+
+
+def test_a_failure_is_undone(stack: Stack) -> None:
+    """Prefect shows it as failed, by the name Compensated, with what it failed with."""
+    id = stack.begin("declined")
+    assert stack.until(id)["state"] == "compensated"
+    assert stack.flow_run(id, "Compensated")["state"]["message"] == "no money"
+    assert stack.calls(id) == ["hold", "charge", "free"]
+
+
+def test_a_run_waits_without_a_worker_and_goes_on(stack: Stack) -> None:
+    """Prefect has it scheduled by the name Waiting; woken, it goes on in the same flow run from where it was."""
+    id = stack.begin("wait")
+    stack.until(id, "waiting")
+    waiting = stack.flow_run(id, "Waiting")
+    assert (waiting["state_type"], waiting["state"]["message"]) == ("SCHEDULED", "not yet")
+    stack.go()
+    stack.api.post(f"/runs/{id}/wake", json={})
+    assert stack.until(id)["state"] == "completed"
+    assert stack.flow_run(id, "Completed")["id"] == waiting["id"]
+    assert stack.calls(id).count("hold") == 1
+
+
+def test_a_cancel_undoes(stack: Stack) -> None:
+    """The step that is at work comes to its end, what was done is undone, and Prefect shows it cancelled."""
+    id = stack.begin("held")
+    until(lambda: "charge" in stack.calls(id))
+    stack.api.post(f"/runs/{id}/cancel", json={"reason": "rain"}).raise_for_status()
+    stack.go()
+    assert stack.until(id)["state"] == "cancelled"
+    assert stack.flow_run(id, "Cancelled")["state"]["message"] == "rain"
+    assert "free" in stack.calls(id)
+
+
+def test_a_cancel_in_prefect_is_one_here(stack: Stack) -> None:
+    """Somebody presses Cancel on Prefect's page."""
+    id = stack.begin("wait")
+    stack.until(id, "waiting")
+    flow_run = stack.flow_run(id, "Waiting")["id"]
+    body = {"state": {"type": "CANCELLING", "name": "Cancelling"}, "force": True}
+    stack.prefect.post(f"/flow_runs/{flow_run}/set_state", json=body).raise_for_status()
+    run = stack.until(id)
+    assert (run["state"], run["reason"]) == ("cancelled", "cancelled in Prefect")
+    assert stack.flow_run(id, "Cancelled")
+    assert stack.calls(id)[-1] == "free"
+
+
+def test_a_failed_run_is_retried(stack: Stack) -> None:
+    """One that was undone begins anew, in a flow run of its own."""
+    id = stack.begin("declined")
+    stack.until(id)
+    again = stack.api.post(f"/runs/{id}/retry", json={"input": {"trip_id": stack.trip()}}).raise_for_status().json()
+    assert stack.until(again["id"])["state"] == "completed"
+    assert stack.run(again["id"])["prefect"] != stack.run(id)["prefect"]
+
+
+def test_a_failed_run_goes_on_in_its_flow_run(stack: Stack) -> None:
+    """One of which nothing was undone is retried in place, in Prefect too."""
+    id = stack.begin("broken")
+    assert stack.until(id)["state"] == "failed"
+    failed = stack.flow_run(id, "Failed")
+    stack.go()
+    stack.api.post(f"/runs/{id}/retry", json={}).raise_for_status()
+    assert stack.until(id)["state"] == "completed"
+    assert stack.flow_run(id, "Completed")["id"] == failed["id"]
+
+
+def test_a_run_begun_in_prefect_is_a_run_here(stack: Stack) -> None:
+    """Its id is the flow run's; repeated in Prefect after its end, nothing happens again."""
+    deployment = stack.prefect.get("/deployments/name/trips/travel").raise_for_status().json()
+    body = {"parameters": {"data": {"trip_id": stack.trip()}}}
+    id = stack.prefect.post(f"/deployments/{deployment['id']}/create_flow_run", json=body).json()["id"]
+    until(lambda: stack.api.get(f"/runs/{id}").status_code == 200)
+    assert stack.until(id)["prefect"] == id
+    stack.flow_run(id, "Completed")
+    state = {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True}
+    stack.prefect.post(f"/flow_runs/{id}/set_state", json=state).raise_for_status()
+    stack.flow_run(id, "Completed")
+    assert stack.calls(id) == ["hold", "charge"]
+
+
+def test_a_killed_worker_s_run_goes_on(stack: Stack) -> None:
+    """SIGKILL in the middle of a charge: the steps before it are not repeated, and it is, under the key it had."""
+    id = stack.begin("held")
+    until(lambda: "charge" in stack.calls(id))
+    stack.kill_worker()
+    until(lambda: stack.calls(id).count("charge") == 2, 60.0, lambda: stack.run(id))
+    stack.go()
+    assert stack.until(id)["state"] == "completed"
+    assert stack.calls(id) == ["hold", "charge", "charge", "charged"]
+    assert len(set(stack.keys(id, "charge"))) == 1
+    assert stack.flow_run(id, "Completed")["run_count"] == 2
+
+
+def test_a_run_that_waits_survives_its_worker(stack: Stack) -> None:
+    """SIGKILL while it waits: it is tried again when its time has come, by another worker."""
+    id = stack.begin("wait")
+    stack.until(id, "waiting")
+    stack.kill_worker()
+    stack.go()
+    assert stack.until(id)["state"] == "completed"
+    assert stack.calls(id).count("hold") == 1
+    assert stack.flow_run(id, "Completed")
+
+
+def test_an_undoing_survives_its_worker(stack: Stack) -> None:
+    """SIGKILL while it compensates: the undoing is made up for, and the charge is not repeated."""
+    id = stack.begin("free_held")
+    until(lambda: "free" in stack.calls(id))
+    stack.kill_worker()
+    until(lambda: stack.calls(id).count("free") == 2, 60.0, lambda: stack.run(id))
+    stack.go()
+    assert stack.until(id)["state"] == "compensated"
+    assert stack.calls(id) == ["hold", "charge", "free", "free", "freed"]
+    assert len(set(stack.keys(id, "free"))) == 1
+    assert stack.flow_run(id, "Compensated")
+
+
+def test_a_schedule_begins_runs(stack: Stack) -> None:
+    """Every second, each tick once; then it is taken away."""
+    data = json.dumps({"trip_id": stack.trip()})
+    stack.pulpo("flows", "schedule", "trips", "--every", "1", "--input", data, "--name", "often")
+    begun = until(lambda: json.loads(stack.pulpo("flows", "schedules", "--json"))["schedules"][0]["last_run"])
+    stack.pulpo("flows", "unschedule", "often")
+    run = stack.until(begun)
+    assert (run["state"], run["caller"]["principal"]) == ("completed", "schedule")
+    assert stack.flow_run(begun, "Completed")
+    assert json.loads(stack.pulpo("flows", "schedules", "--json")) == {"schedules": []}
+
+
+def test_a_flow_runs_as_a_script(stack: Stack) -> None:
+    """`python generated/flows/trips.py` finds the project's own server, and its run is there."""
+    ended = json.loads(stack.python("generated/flows/trips.py", json.dumps({"trip_id": stack.trip()})))
+    assert ended["state"] == "completed"
+    assert stack.flow_run(ended["id"], "Completed")["deployment_id"] is None
+
+
+def test_the_server_is_the_project_s_alone(stack: Stack) -> None:
+    """On loopback, with a password that only the user can read and no process shows, and without analytics."""
+    secret = stack.root / ".pulpo/prefect/auth"
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    assert stat.S_IMODE(secret.parent.stat().st_mode) == 0o700
+    address = str(stack.prefect.base_url)
+    assert httpx.post(f"{address}flows/filter", json={}).status_code == 401
+    (server,) = [each for each in stack.status()["services"] if each["name"] == "prefect"]
+    shown = subprocess.run(
+        ["ps", "-ww", "-o", "args=", "-p", str(server["pid"])], capture_output=True, text=True, check=True
+    ).stdout
+    assert "pulpo.services.prefect" in shown
+    assert secret.read_text() not in shown
+    assert not stack.prefect.get("/admin/settings").json()["server"]["analytics_enabled"]
+
+
+def test_deployments_and_doctor(stack: Stack) -> None:
+    """`pulpo flows deploy` may be repeated; `pulpo doctor` finds the server healthy."""
+    for _ in range(2):
+        assert json.loads(stack.pulpo("flows", "deploy", "--json"))["deployments"] == {"trips": "trips/travel"}
+    said = stack.pulpo("doctor")
+    assert "prefect is healthy" in said
+    assert "answers, work pool travel" in said
+
+
+def test_pulpo_needs_no_prefect() -> None:
+    """Nothing of an embedded project imports it."""
+    code = (
+        "import sys, pulpo.runtime.engine, pulpo.cli.main, pulpo.runtime.http.app; sys.exit('prefect' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
