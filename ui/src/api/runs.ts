@@ -70,6 +70,7 @@ const NOT_STARTED = {
   error: null,
   already: false,
   touched: [],
+  log: [],
   wake_at: null,
   started_at: null,
   finished_at: null,

@@ -42,7 +42,8 @@ export function Palette() {
   const order = [t('palette.goto'), t('palette.found'), t('palette.create'), t('palette.run')];
   const groups = order.filter((group) => shown.has(group));
   return (
-    <Spotlight.Root query={query} onQueryChange={setQuery} scrollable maxHeight={440} shortcut={['mod + K']} tagsToIgnore={[]}>
+    <Spotlight.Root query={query} onQueryChange={setQuery} scrollable maxHeight={440} shortcut={['mod + K']} tagsToIgnore={[]}
+      attributes={{ content: { 'aria-label': t('palette.title') } }}>
       <Spotlight.Search
         placeholder={t('palette.placeholder')}
         aria-label={t('palette.placeholder')}
@@ -106,13 +107,17 @@ function usePlaces(): Entry[] {
           icon: 'flow',
           go: () => void navigate({ to: '/flows/$name', params: { name: flow.name }, search: {} }),
         })),
-      {
-        id: 'runs',
-        group: t('palette.goto'),
-        label: t('runs.title'),
-        icon: 'activity',
-        go: () => void navigate({ to: '/runs', search: {} }),
-      },
+      ...(catalogue.mayRuns('list')
+        ? [
+            {
+              id: 'runs',
+              group: t('palette.goto'),
+              label: t('runs.title'),
+              icon: 'activity',
+              go: () => void navigate({ to: '/runs', search: {} }),
+            },
+          ]
+        : []),
       ...meta.models
         .filter((model) => may(model, 'create'))
         .map((model) => ({
