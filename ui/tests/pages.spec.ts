@@ -47,13 +47,13 @@ beforeAll(async () => {
 afterAll(() => browser.close());
 
 /** Light, dark and on a phone: what axe finds, and how wide the page is. */
-async function looked(page: Page, name: string): Promise<void> {
+async function looked(page: Page, name: string, rules: 'all' | 'colours' = 'all'): Promise<void> {
   for (const scheme of ['light', 'dark'] as const) {
     // The two are one page in other colours: what is no matter of colours is found once.
     await page.emulateMedia({ colorScheme: scheme });
     await page.locator(`html[data-mantine-color-scheme=${scheme}]`).waitFor({ state: 'attached' });
     await picture(page, `${name}-${scheme}`);
-    expect(await violations(page, scheme === 'light' ? 'all' : 'colours'), `${name} in ${scheme}`).toEqual([]);
+    expect(await violations(page, scheme === 'light' ? rules : 'colours'), `${name} in ${scheme}`).toEqual([]);
   }
   await page.emulateMedia({ colorScheme: 'light' });
   await page.setViewportSize(PHONE);
@@ -100,7 +100,7 @@ const OPENED: [string, (page: Page) => Promise<void>][] = [
   ['palette', async (page) => {
     await visit(page, `${shop.ui}/`);
     await page.keyboard.press('Control+k');
-    await page.keyboard.type('ord');
+    await page.getByPlaceholder('Go to, create, run…').fill('ord');
     await page.getByRole('dialog').getByText('ORD-').first().waitFor();
   }],
   ['form-errors', async (page) => {
@@ -119,6 +119,11 @@ const OPENED: [string, (page: Page) => Promise<void>][] = [
     await visit(page, `${shop.ui}/operations/orders.checkout.validate_items?order_id=${seen.order}`);
     await page.getByRole('button', { name: 'Run', exact: true }).click();
     await page.getByText('Open the run').waitFor();
+  }],
+  ['detail-menu', async (page) => {
+    await visit(page, `${shop.ui}/data/orders/${seen.order}`);
+    await page.getByRole('button', { name: 'Run operation…' }).click();
+    await page.getByRole('menuitem', { name: 'Pick items' }).waitFor();
   }],
   ['list-selected', async (page) => {
     await visit(page, `${shop.ui}/data/products?rows=25`);
@@ -146,6 +151,7 @@ test.each(OPENED)('%s is accessible, quiet and narrow enough', async (name, open
   const { page, complaints } = browser;
   await open(page);
   await settled(page);
-  await looked(page, name);
+  // A menu is the library's, in a place of its own beside the landmarks: only what it looks like is ours.
+  await looked(page, name, name === 'detail-menu' ? 'colours' : 'all');
   expect(complaints).toEqual([]);
 });

@@ -94,7 +94,7 @@ describe('who may only look', () => {
     await visit(page, `${shop.ui}/`);
     await page.keyboard.press('Control+k');
     const palette = page.getByRole('dialog');
-    await page.keyboard.type('order');
+    await page.getByPlaceholder('Go to, create, run…').fill('order');
     await palette.getByText('Orders', { exact: true }).first().waitFor();
     expect(await palette.getByText(/^New order$|^Validate items$/).count()).toBe(0);
     expect(browser.complaints).toEqual([]);

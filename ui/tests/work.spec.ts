@@ -227,7 +227,7 @@ test('the palette finds pages, operations and documents', async () => {
   const { page } = browser;
   await visit(page, `${shop.ui}/`);
   await page.keyboard.press('Control+k');
-  await page.keyboard.type('Castellanos');
+  await page.getByPlaceholder('Go to, create, run…').fill('Castellanos');
   await page.getByRole('dialog').getByText('Elena Castellanos').first().waitFor();
   await page.keyboard.press('ArrowDown');
   await page.keyboard.press('Enter');

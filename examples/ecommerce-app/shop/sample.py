@@ -40,11 +40,11 @@ from shop.shipping import hours_between
 OPEN = timedelta(days=45)
 """How long the shop has been open."""
 ORDERS: tuple[tuple[str, float], ...] = (
-    *(("delivered", 704 - 14 * number) for number in range(44)),
-    *(("shipped", 88 - 12 * number) for number in range(5)),
-    ("cancelled_paid", 34), ("cancelled_unpaid", 31), ("cancelled_authorized", 28),
-    ("packed", 23), ("packed", 19), ("picked", 15), ("picked", 12), ("paid", 9), ("paid", 7), ("held", 5.5),
-    ("reserved", 4), ("declined", 3), ("pending", 2.2), ("pending", 1.2), ("pending", 0.4),
+    *(("delivered", 704 - 9 * number) for number in range(68)),
+    *(("shipped", 96 - 7 * number) for number in range(7)),
+    ("cancelled_paid", 51), ("cancelled_unpaid", 46), ("cancelled_authorized", 41),
+    ("packed", 36), ("packed", 30), ("picked", 26), ("picked", 21), ("paid", 11), ("paid", 8), ("held", 6),
+    ("reserved", 5), ("declined", 4), ("pending", 3), ("pending", 1.6), ("pending", 0.4),
 )  # fmt: skip
 """What has become of each order, and how many hours ago it was placed, oldest first."""
 RESERVED = {"delivered", "shipped", "packed", "picked", "paid", "held", "reserved"}
@@ -198,7 +198,7 @@ def _order(sample: Sample, number: int, stage: str, at: datetime) -> None:
         order.shipping_cost, order.amount_due, order.reserved_at = shipping, order.total + shipping, reserved_at
         order.status, order.fulfilment = OrderStatus.PROCESSING, FULFILMENT.get(stage, Fulfilment.RESERVED)
     sample.others.append(order)
-    sent_at = at + timedelta(hours=4 + number * 7 % 19) if stage in SENT else None
+    sent_at = at + timedelta(hours=4 + number * number * 5 % 23) if stage in SENT else None
     if was_reserved:
         _reserve(sample, order, stage, reserved_at, sent_at)
     _pay(sample, order, stage, order.total + shipping, at + timedelta(minutes=3))

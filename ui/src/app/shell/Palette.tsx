@@ -25,7 +25,9 @@ const SHORTEST = 2;
 const MODELS = 6;
 const HITS = 4;
 const SHOWN = 8;
+const DESCRIBED = 2;
 const NO_MATCH = 3;
+const ENOUGH = 3;
 
 export function Palette() {
   const { t } = useTranslation();
@@ -33,10 +35,10 @@ export function Palette() {
   const places = usePlaces();
   const found = useFound(query);
   const text = query.trim().toLowerCase();
-  const matching = places
-    .filter((entry) => rank(entry, text) < NO_MATCH)
-    .toSorted((one, two) => rank(one, text) - rank(two, text))
-    .slice(0, text === '' ? SHOWN : SHOWN * 2);
+  const ranked = places.filter((entry) => rank(entry, text) < NO_MATCH).toSorted((one, two) => rank(one, text) - rank(two, text));
+  const named = ranked.filter((entry) => rank(entry, text) < DESCRIBED);
+  // Those that are only described so would push out of sight what was looked for: they come where little else is.
+  const matching = (named.length >= ENOUGH ? named : ranked).slice(0, text === '' ? SHOWN : SHOWN * 2);
   const entries = [...matching, ...found];
   const shown = new Set(entries.map((entry) => entry.group));
   const order = [t('palette.goto'), t('palette.found'), t('palette.create'), t('palette.run')];
