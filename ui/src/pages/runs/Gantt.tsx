@@ -21,7 +21,7 @@ export function Gantt({ figures, open }: { figures: Figures; open: (bar: Bar) =>
     <div className={classes.gantt}>
       <div className={classes.axis} aria-hidden>
         {ticks(span).map((tick) => (
-          <span key={tick} className={classes.tick} style={{ left: `${share(tick)}%` }} data-last={share(tick) > 93 || undefined}>
+          <span key={tick} className={classes.tick} style={{ left: `${share(tick)}%` }} data-last={share(tick) > 93 || undefined} data-late={share(tick) > 70 || undefined}>
             {duration(tick)}
           </span>
         ))}
