@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -132,16 +132,39 @@ async def test_the_sample_shop_holds_what_must_always_hold(example: Project, tmp
         assert await app.store.count("products") == 40
         assert await app.store.count("customers") == 12
         assert await violations(app.store, sampled.ledger()) == []
-        orders: Any = [document for document in seed.sample.build().documents() if type(document).__name__ == "Order"]
+        shop = seed.sample.build(context.now())
+        orders: Any = [document for document in shop.documents() if type(document).__name__ == "Order"]
         assert {order.status for order in orders} == {"pending", "processing", "shipped", "delivered", "cancelled"}
         assert not [order for order in orders if order.order_number.startswith("ORD-20251030")]
         for order in orders:
             if order.status == "processing":
-                await app.call("orders.cancel", {"order_id": order.order_number}, caller=Caller())
+                await app.call("orders.cancel", {"order_id": order.id}, caller=Caller())
         assert await violations(app.store, sampled.ledger()) == []
     finally:
         await app.stop(1.0)
         sampled.stop()
+
+
+def test_the_sample_shop_is_as_old_as_it_is_looked_at(example: Project) -> None:
+    """The same moment gives the same documents; orders of thirty days, nothing of tomorrow, work for today."""
+    from models.order import Order
+    from shop import sample
+
+    now = datetime(2031, 5, 3, 7, 30, tzinfo=UTC)
+    documents = list(sample.build(now).documents())
+    again = sample.build(now).documents()
+    assert [each.model_dump_json() for each in documents] == [each.model_dump_json() for each in again]
+    assert max(each.created_at for each in documents) <= now
+    orders = [each for each in documents if isinstance(each, Order)]
+    days = {(now - order.created_at).days for order in orders}
+    assert len(days) >= 25
+    assert max(days) < 30
+    sent = [order for order in orders if order.shipped_at is not None]
+    assert all(order.created_at < (order.shipped_at or now) <= now for order in sent)
+    assert len({order.hours_to_ship for order in sent}) > 10
+    waiting = [order for order in orders if order.status == "processing" and order.fulfilment == "reserved"]
+    assert len(waiting) == 4
+    assert all(now - order.created_at < timedelta(hours=12) for order in waiting)
 
 
 async def test_the_invariants_notice_when_something_does_not_hold(

@@ -1,11 +1,13 @@
 /** What people do with it: order, run, watch, fail, retry, cancel, edit, choose many, look things up. */
 
 import { readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test, vi } from 'vitest';
 import type { Page } from 'playwright-core';
 
-import { openBrowser, PHONE, settled, visit, type Browser } from './support/browser';
+import { openBrowser, PHONE, visit, type Browser } from './support/browser';
 import { placeOrder, send, stuckRun } from './support/project';
 
 const shop = inject('shop');
@@ -84,8 +86,12 @@ describe('an order', () => {
     await page.getByText('11/11').waitFor();
     expect(await page.getByRole('button', { name: /Ship items/ }).count()).toBe(1);
     await page.getByRole('button', { name: /Ship items/ }).click();
-    await page.getByText('Why this order').waitFor();
+    const drawer = page.getByRole('dialog', { name: 'Ship items' });
+    await drawer.getByText('Why this order').waitFor();
+    await drawer.getByText(/handed to .* under/).waitFor(); // what the operation logged
+    await drawer.getByRole('region', { name: 'Output of Ship items' }).getByText('tracking_number').waitFor();
     await page.keyboard.press('Escape');
+    await page.getByRole('list', { name: 'Log' }).getByText(/Reserve items: held 2 of prod_456/).waitFor();
 
     await visit(page, `${shop.ui}/data/orders/${id}`);
     await page.getByRole('tab', { name: 'Activity' }).click();
@@ -178,7 +184,9 @@ describe('a list', () => {
     await page.waitForURL('**q=enamel**');
     await page.getByText('1–1 of 1').waitFor();
     const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'CSV' }).click()]);
-    const lines = readFileSync(await download.path(), 'utf8').trim().split('\n');
+    const file = join(tmpdir(), `pulpo-ui-${process.pid}.csv`);
+    await download.saveAs(file);
+    const lines = readFileSync(file, 'utf8').trim().split('\n');
     expect(lines).toHaveLength(2);
     expect(lines[1]).toContain('Enamel mug');
     await page.getByLabel(/Search products/).fill('nothing like it');
@@ -205,27 +213,49 @@ describe('a list', () => {
   });
 });
 
+test('a list shows the new name of what it refers to as soon as that has changed', async () => {
+  const { page } = browser;
+  const order = await placeOrder(shop.api, 'UI-REF');
+  await visit(page, `${shop.ui}/data/orders?q=${order.order_number}`);
+  await page.locator('tbody').getByText('Ada Moreno').waitFor();
+  await send(shop.api, 'PATCH', '/customers/cust_123', { name: 'Ada Moreno-Vidal' });
+  await page.locator('tbody').getByText('Ada Moreno-Vidal').waitFor();
+  await send(shop.api, 'PATCH', '/customers/cust_123', { name: 'Ada Moreno' });
+});
+
 test('the palette finds pages, operations and documents', async () => {
   const { page } = browser;
   await visit(page, `${shop.ui}/`);
   await page.keyboard.press('Control+k');
-  await page.keyboard.type('Castellanos');
+  await page.getByPlaceholder('Go to, create, run…').fill('Castellanos');
   await page.getByRole('dialog').getByText('Elena Castellanos').first().waitFor();
   await page.keyboard.press('ArrowDown');
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { name: 'Elena Castellanos' }).waitFor();
 });
 
-test('the reason of a stuck run is three clicks from the home page, at most', async () => {
+test('the reason of a stuck run is two clicks from the home page, or one', async () => {
   const { page } = browser;
   await stuckRun(shop.api);
   await visit(page, `${shop.ui}/`);
-  let clicks = 0;
-  await page.getByRole('link', { name: /Order to cash.*the order is held/ }).first().click({ timeout: 20_000 });
-  clicks += 1;
+  await page.evaluate(() => {
+    const counted = window as unknown as { clicks: number };
+    counted.clicks = 0;
+    document.addEventListener('click', () => (counted.clicks += 1), { capture: true });
+  });
+  const clicks = () => page.evaluate(() => (window as unknown as { clicks: number }).clicks);
+  // The long way: the figure, the list of what is stuck, the run.
+  await page.getByRole('link', { name: /^Stuck runs/ }).click();
+  await page.locator('main').getByRole('link', { name: 'Order to cash' }).first().click();
   await page.getByText('Waiting: Ship items').waitFor();
   await page.getByText(/resolve the incident/).waitFor();
-  expect(clicks).toBeLessThanOrEqual(3);
+  expect(await clicks()).toBe(2);
+  // The short one: the home page names the reason itself, and the run is one click away. The page was never loaded anew.
+  await page.goBack();
+  await page.goBack();
+  await page.getByRole('link', { name: /Order to cash.*the order is held/ }).first().click();
+  await page.getByText('Waiting: Ship items').waitFor();
+  expect(await clicks()).toBe(3);
 });
 
 test('eight tabs share one stream, and all of them see what happens', async () => {
@@ -244,16 +274,18 @@ test('eight tabs share one stream, and all of them see what happens', async () =
   await Promise.all(tabs.slice(1).map((tab) => tab.close()));
 });
 
-test('a phone shows cards, and nothing wider than itself', async () => {
-  const phone = await openBrowser('dark', PHONE);
+test('on a phone: from the menu to an order, and an operation on it', async () => {
+  const phone = await openBrowser(PHONE);
   try {
-    for (const path of ['/', '/data/orders', '/data/orders/new', '/runs', '/flows/order_to_cash']) {
-      await visit(phone.page, shop.ui + path);
-      expect(await phone.page.evaluate(() => document.documentElement.scrollWidth), path).toBeLessThanOrEqual(PHONE.width);
-    }
-    await visit(phone.page, `${shop.ui}/data/orders`);
-    await phone.page.getByRole('listitem').first().waitFor();
-    await phone.page.screenshot({ path: new URL('../../docs/ui/phone-dark.png', import.meta.url).pathname });
+    await visit(phone.page, `${shop.ui}/`);
+    await phone.page.getByRole('button', { name: 'Open the navigation' }).click();
+    await phone.page.getByRole('navigation').getByRole('link', { name: 'Orders', exact: true }).first().click();
+    await phone.page.locator('main li').getByRole('link').first().click();
+    await phone.page.getByRole('button', { name: 'Run operation…' }).click();
+    await phone.page.getByRole('menuitem', { name: 'Validate items' }).click();
+    await phone.page.getByRole('button', { name: 'Run', exact: true }).click();
+    await phone.page.getByText('Open the run').waitFor();
+    expect(await phone.page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(PHONE.width);
     expect(phone.complaints).toEqual([]);
   } finally {
     await phone.close();
@@ -269,8 +301,6 @@ test('another project is drawn from its own metadata, its own page included', as
   await visit(page, `${board.ui}/pages/board`);
   await page.getByRole('button', { name: 'Move Find a mover to Being done' }).click();
   await page.getByRole('button', { name: 'Move Find a mover to Done' }).waitFor();
-  await page.screenshot({ path: new URL('../../docs/ui/board-light.png', import.meta.url).pathname });
-  await settled(page);
 });
 
 test('the first load has at most 300 kB of script, gzipped', async () => {
@@ -282,6 +312,7 @@ test('the first load has at most 300 kB of script, gzipped', async () => {
     });
     await visit(fresh.page, `${shop.ui}/data/orders`);
     expect(bytes).toBeGreaterThan(50_000);
+    process.stdout.write(`first load: ${String(Math.round(bytes / 1000))} kB of script, gzipped\n`);
     expect(bytes).toBeLessThanOrEqual(300_000);
   } finally {
     await fresh.close();

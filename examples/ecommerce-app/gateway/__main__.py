@@ -2,6 +2,8 @@
 
 import argparse
 from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -22,7 +24,7 @@ def main() -> None:
     if given.sample:
         from shop.sample import gateway_charges  # noqa: PLC0415 - loads the models, which the gateway otherwise need not
 
-        sample = gateway_charges
+        sample = partial(gateway_charges, datetime.now(UTC))
     app = create_app(given.ledger, hang_seconds=given.hang, sample=sample)
     uvicorn.run(app, host="127.0.0.1", port=given.port, log_level="warning", timeout_graceful_shutdown=3)
 

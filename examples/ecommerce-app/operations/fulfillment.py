@@ -84,6 +84,8 @@ async def reserve_items(data: ReserveItemsInput, ctx: Context) -> ReserveItemsOu
         reserved_at=ctx.now(),
     )
     reservations = stock.hold(ctx, order)
+    for each in reservations:
+        ctx.log.info("held %s of %s until %s", each.quantity, each.product_id, f"{each.expires_at:%Y-%m-%d %H:%M} UTC")
     return ReserveItemsOutput(
         status=order.status,
         units=sum(each.quantity for each in reservations),
@@ -305,6 +307,7 @@ async def ship_items(data: ShipItemsInput, ctx: Context) -> ShipItemsOutput:
     assert obligation is not None  # it is paid
     ctx.store.require(obligation)
     order = shipping.send(ctx, order, shipment, label, live)
+    ctx.log.info("handed to %s under %s", label.carrier, label.tracking_number)
     return ShipItemsOutput(
         shipment_id=shipment.id, tracking_number=label.tracking_number, order_status=order.status, already=False
     )

@@ -1,12 +1,13 @@
-"""A believable shop to begin with: customers, products, and orders in every state. The same every time.
+"""A believable shop to begin with: customers, products, and the last thirty days' orders in every state.
 
+The same every time for the same moment: whoever opens the shop finds work of today and figures of the weeks before.
 Everything follows from the two lists in `catalogue` and from the plan of orders below, through the shop's own rules for
 prices, rates, parcels and books, so that what must always hold holds here too.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -36,15 +37,16 @@ from shop.money import minor
 from shop.rates import rate
 from shop.shipping import hours_between
 
-OPENED = datetime(2025, 9, 1, 8, tzinfo=UTC)
-STAGES = (
-    ["delivered"] * 10
-    + ["shipped"] * 5
-    + ["cancelled_paid", "cancelled_unpaid", "cancelled_authorized"]
-    + ["packed", "packed", "picked", "picked", "paid", "paid", "held", "reserved"]
-    + ["declined", "pending", "pending", "pending"]
-)
-"""What has become of each order, oldest first."""
+OPEN = timedelta(days=45)
+"""How long the shop has been open."""
+ORDERS: tuple[tuple[str, float], ...] = (
+    *(("delivered", 704 - 9 * number) for number in range(68)),
+    *(("shipped", 96 - 7 * number) for number in range(7)),
+    ("cancelled_paid", 51), ("cancelled_unpaid", 46), ("cancelled_authorized", 41),
+    ("packed", 36), ("packed", 30), ("picked", 26), ("picked", 21), ("paid", 11), ("paid", 8), ("held", 6),
+    ("reserved", 5), ("declined", 4), ("pending", 3), ("pending", 1.6), ("pending", 0.4),
+)  # fmt: skip
+"""What has become of each order, and how many hours ago it was placed, oldest first."""
 RESERVED = {"delivered", "shipped", "packed", "picked", "paid", "held", "reserved"}
 PAID = {"delivered", "shipped", "packed", "picked", "paid", "held"}
 SENT = {"delivered", "shipped"}
@@ -63,6 +65,7 @@ FULFILMENT = {
 class Sample:
     """The documents, and the stock that they leave."""
 
+    opened: datetime
     customers: list[Customer] = field(default_factory=list)
     products: dict[str, Product] = field(default_factory=dict)
     others: list[Model] = field(default_factory=list)
@@ -93,20 +96,20 @@ class Sample:
         product.inventory = product.on_hand - product.reserved
 
 
-def build() -> Sample:
-    """The sample shop."""
-    sample = Sample()
+def build(now: datetime) -> Sample:
+    """The sample shop as it stands at a moment, which only its times and order numbers depend on."""
+    sample = Sample(now - OPEN)
     _people(sample)
     _goods(sample)
-    for number, stage in enumerate(STAGES, start=1):
-        _order(sample, number, stage)
+    for number, (stage, hours) in enumerate(ORDERS, start=1):
+        _order(sample, number, stage, now - timedelta(hours=hours))
     return sample
 
 
-def gateway_charges() -> list[dict[str, Any]]:
+def gateway_charges(now: datetime) -> list[dict[str, Any]]:
     """What the gateway would know of the sample's payments: rows of its `charges`."""
     charges = []
-    for payment in build().others:
+    for payment in build(now).others:
         if not isinstance(payment, Payment):
             continue
         status = ChargeStatus.CAPTURED if payment.captured else ChargeStatus.VOIDED
@@ -144,8 +147,8 @@ def _people(sample: Sample) -> None:
                 name=name,
                 addresses=[Address(id=address, street=street, city=city, state=state, zip_code=zip_code)],
                 payment_methods=[visa],
-                created_at=OPENED,
-                updated_at=OPENED,
+                created_at=sample.opened,
+                updated_at=sample.opened,
             )
         )
 
@@ -162,15 +165,14 @@ def _goods(sample: Sample) -> None:
             weight_grams=grams,
             category=category,
             location=f"{'ABCDE'[number % 5]}-{number // 5 + 1:02}",
-            created_at=OPENED,
-            updated_at=OPENED,
+            created_at=sample.opened,
+            updated_at=sample.opened,
         )
         if stock:
-            sample.move(id, MovementKind.OPENING, OPENED, None, on_hand=stock)
+            sample.move(id, MovementKind.OPENING, sample.opened, None, on_hand=stock)
 
 
-def _order(sample: Sample, number: int, stage: str) -> None:
-    at = OPENED + timedelta(hours=13 * number)
+def _order(sample: Sample, number: int, stage: str, at: datetime) -> None:
     customer = sample.customers[number * 5 % len(sample.customers)]
     sold = [id for id, product in sample.products.items() if product.inventory >= 20]
     items = []
@@ -196,11 +198,12 @@ def _order(sample: Sample, number: int, stage: str) -> None:
         order.shipping_cost, order.amount_due, order.reserved_at = shipping, order.total + shipping, reserved_at
         order.status, order.fulfilment = OrderStatus.PROCESSING, FULFILMENT.get(stage, Fulfilment.RESERVED)
     sample.others.append(order)
+    sent_at = at + timedelta(hours=4 + number * number * 5 % 23) if stage in SENT else None
     if was_reserved:
-        _reserve(sample, order, stage, reserved_at)
+        _reserve(sample, order, stage, reserved_at, sent_at)
     _pay(sample, order, stage, order.total + shipping, at + timedelta(minutes=3))
     if stage in {"packed", "picked", *SENT}:
-        _pick_and_pack(sample, order, stage, at + timedelta(hours=2))
+        _pick_and_pack(sample, order, stage, at + timedelta(hours=2), sent_at)
     if stage.startswith("cancelled"):
         order.status, order.fulfilment = OrderStatus.CANCELLED, Fulfilment.CANCELLED
         order.cancelled_at = at + timedelta(hours=4)
@@ -216,7 +219,7 @@ def _stamped(model: type[Any], order: Order, at: datetime | None = None, id: str
     return model(id=id, order_id=order.id, created_at=moment, updated_at=moment, **fields)
 
 
-def _reserve(sample: Sample, order: Order, stage: str, at: datetime) -> None:
+def _reserve(sample: Sample, order: Order, stage: str, at: datetime, sent_at: datetime | None) -> None:
     for place, (product_id, quantity) in enumerate(order.quantities().items()):
         progress = {
             "picked": quantity if stage in {"picked", "packed", *SENT} else 0,
@@ -239,9 +242,8 @@ def _reserve(sample: Sample, order: Order, stage: str, at: datetime) -> None:
         sample.move(product_id, MovementKind.RESERVATION, at, order.id, reserved=quantity)
         if stage.startswith("cancelled"):
             sample.move(product_id, MovementKind.RELEASE, at + timedelta(hours=4), order.id, reserved=-quantity)
-        if stage in SENT:
-            later = at + timedelta(hours=5)
-            sample.move(product_id, MovementKind.SHIPMENT, later, order.id, reserved=-quantity, on_hand=-quantity)
+        if sent_at is not None:
+            sample.move(product_id, MovementKind.SHIPMENT, sent_at, order.id, reserved=-quantity, on_hand=-quantity)
 
 
 def _pay(sample: Sample, order: Order, stage: str, amount: Decimal, at: datetime) -> None:
@@ -298,7 +300,7 @@ def _pay(sample: Sample, order: Order, stage: str, amount: Decimal, at: datetime
         sample.others += [refund, _entry(ledger.refund(order.id, refund.id, refunded), refund.created_at)]
 
 
-def _pick_and_pack(sample: Sample, order: Order, stage: str, at: datetime) -> None:
+def _pick_and_pack(sample: Sample, order: Order, stage: str, at: datetime, sent_at: datetime | None) -> None:
     quantities = order.quantities()
     lines = [ItemQuantity(product_id=id, quantity=quantity) for id, quantity in quantities.items()]
     picked = PickStatus.PICKED if stage == "picked" else PickStatus.PACKED
@@ -308,28 +310,27 @@ def _pick_and_pack(sample: Sample, order: Order, stage: str, at: datetime) -> No
     weights = {id: sample.products[id].weight_grams for id in quantities}
     shipment = _stamped(Shipment, order, at, parcels=parcels.pack(quantities, weights))
     sample.others.append(shipment)
-    if stage not in SENT:
+    if sent_at is None:
         return
-    later = at + timedelta(hours=3)
     key = f"sample:{order.id}:ship"
     number = tracking_number(f"{key}:0")
-    order.tracking_number, order.shipped_at = number, later
-    order.hours_to_ship = hours_between(order.created_at, later)
+    order.tracking_number, order.shipped_at = number, sent_at
+    order.hours_to_ship = hours_between(order.created_at, sent_at)
     order.status = OrderStatus.SHIPPED if stage == "shipped" else OrderStatus.DELIVERED
     shipment.status = ShipmentStatus.SHIPPED if stage == "shipped" else ShipmentStatus.DELIVERED
-    shipment.carrier, shipment.tracking_number, shipment.shipped_at = RateTableCarrier.name, number, later
+    shipment.carrier, shipment.tracking_number, shipment.shipped_at = RateTableCarrier.name, number, sent_at
     fields = {"shipment_id": shipment.id, "step_key": key, "key": f"{key}:0", "tracking_number": number}
     sample.others.append(
-        _stamped(Label, order, later, carrier=RateTableCarrier.name, status=LabelStatus.USED, **fields)
+        _stamped(Label, order, sent_at, carrier=RateTableCarrier.name, status=LabelStatus.USED, **fields)
     )
     sample.others.append(
-        _entry(ledger.shipment(order.id, shipment.id, order.total, order.shipping_cost or Decimal(0)), later)
+        _entry(ledger.shipment(order.id, shipment.id, order.total, order.shipping_cost or Decimal(0)), sent_at)
     )
     subject = f"Your order {order.order_number} is on its way"
     body = f"Your order {order.order_number} has been shipped. Its tracking number is {number}."
     to = next(each for each in sample.customers if each.id == order.customer_id)
     fields = {"recipient": to.email, "subject": subject, "body": body, "status": NotificationStatus.OUTBOX}
-    sample.others.append(_stamped(Notification, order, later, event="shipped", **fields))
+    sample.others.append(_stamped(Notification, order, sent_at, event="shipped", **fields))
 
 
 def _entry(entry: LedgerEntry, at: datetime) -> LedgerEntry:

@@ -48,8 +48,9 @@ async def check_ready(
         raise Refused("not_reserved", "what is packed is not held any more", hint="reserve it first")
     holds = [incident for incident in await open_incidents(ctx, order.id) if incident.holds]
     if holds:
-        what = ", ".join(f"{incident.kind} ({incident.id})" for incident in holds)
-        raise NotReady("on_hold", f"the order is held: {what}", hint="resolve the incident: orders incidents resolve")
+        what = "; ".join(incident.detail or str(incident.kind) for incident in holds)
+        hint = f"resolve the incident {holds[0].id}: orders incidents resolve"
+        raise NotReady("on_hold", f"the order is held: {what}", hint=hint)
     settlement.refuse_closed(obligation)
     paid = obligation is not None and obligation.status is ObligationStatus.PAID and obligation.payment_id is not None
     payment = await ctx.store.lookup(Payment, obligation.payment_id or "") if obligation is not None and paid else None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from pulpo.errors import NotReady, PulpoError
-from pulpo.runtime import faults, shapes, telemetry
+from pulpo.runtime import faults, shapes, step_log, telemetry
 from pulpo.runtime.context import Caller, Context, RunRef
 from pulpo.runtime.counts import Counts, Outcome
 from pulpo.runtime.deadlines import Deadlines, Expired
@@ -213,7 +213,8 @@ class Execution:
     async def _body(self, context: Context) -> Any:
         if self.delay:
             await asyncio.sleep(self.delay)
-        return await call(self.spec, self.step.input or "{}", context)
+        with step_log.kept_in(self.step.log, self.step.attempts):
+            return await call(self.spec, self.step.input or "{}", context)
 
     async def _finish(self, session: Session, text: str, *, already: bool) -> None:
         step = self.step

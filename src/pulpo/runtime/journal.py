@@ -175,6 +175,7 @@ class StepRun(_Entry):
     doubt: bool = False
     already: bool = False
     touched: list[list[Json]] = field(default_factory=list)
+    log: list[dict[str, Json]] = field(default_factory=list)
     token: int = 1
     waiting_since: str | None = None
     wake_at: str | None = None
@@ -192,7 +193,7 @@ class StepRun(_Entry):
             f'{self._head},"version":{self.version},"state":"{self.state}","attempts":{self.attempts},'
             f'"error":{_json(self.error)},"doubt":{_FLAG[self.doubt]},"already":{_FLAG[self.already]},'
             f'"touched":{_json(self.touched) if self.touched else "[]"},"touches":{_names(self.touched)},'
-            f'"token":{self.token},'
+            f'"log":{_json(self.log) if self.log else "[]"},"token":{self.token},'
             f'"waiting_since":{_moment(self.waiting_since)},"wake_at":{_moment(self.wake_at)},'
             f'"updated_at":{_moment(self.updated_at)},"started_at":{_moment(self.started_at)},'
             f'"finished_at":{_moment(self.finished_at)},'

@@ -7,7 +7,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-from pulpo.runtime import telemetry
+from pulpo.runtime import step_log, telemetry
 
 _EXTRA = ("facts", "request_id", "run", "operation", "attempt")
 
@@ -37,9 +37,10 @@ class JsonLines(logging.Formatter):
 
 
 def log_to_stderr(level: int = logging.INFO) -> None:
-    """Write the process's log as JSON lines."""
+    """Write the process's log as JSON lines, and keep what operations log with their steps."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    step_log.keep()
     for name in ("uvicorn.error", "uvicorn.access", "asyncio", "httpx"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,7 +1,7 @@
 import { keepPreviousData, queryOptions } from '@tanstack/react-query';
 
 import { ask, read } from './client';
-import type { Document, Json, JsonObject, ModelMeta } from './types';
+import type { Document, FieldMeta, Json, JsonObject, ModelMeta } from './types';
 
 export interface Page {
   documents: Document[];
@@ -20,14 +20,38 @@ export interface FigureGroup {
   avg?: Record<string, number | null>;
 }
 
+declare module '@tanstack/react-query' {
+  interface Register {
+    /** `shows`: models of which an answer shows something, besides the one in its key. */
+    queryMeta: { shows?: readonly string[] };
+  }
+}
+
 /** Keys by which queries of documents are found again when an event names their model. */
 export const documentKeys = {
   all: ['documents'] as const,
   model: (model: string) => ['documents', model] as const,
 };
 
+/** The models whose documents come along where these references are expanded: their changes concern the answer too. */
+function expanded(model: ModelMeta, names: readonly string[]): string[] {
+  const found: string[] = [];
+  const walk = (fields: readonly FieldMeta[], prefix: string) => {
+    for (const field of fields) {
+      const inner = field.kind === 'list' && field.item !== undefined ? field.item : field;
+      const path = prefix + field.name;
+      if (inner.kind === 'ref' && inner.target !== undefined && names.includes(path.replace(/_id$/, ''))) found.push(inner.target);
+      walk(inner.fields ?? [], `${path}.`);
+    }
+  };
+  walk(model.fields, '');
+  return found;
+}
+
 export function listQuery(model: ModelMeta, search: string) {
+  const names = new URLSearchParams(search).get('expand')?.split(',') ?? [];
   return queryOptions({
+    meta: { shows: expanded(model, names) },
     queryKey: [...documentKeys.model(model.name), 'list', search],
     queryFn: async ({ signal }): Promise<Page> => {
       const { data, headers } = await ask<Document[]>(`${model.path}?${search}`, { signal });
@@ -54,6 +78,7 @@ export async function loadDocument(model: ModelMeta, id: string, signal?: AbortS
 export function expandedQuery(model: ModelMeta, id: string) {
   const search = model.expands.length > 0 ? `?expand=${model.expands.join(',')}` : '';
   return queryOptions({
+    meta: { shows: expanded(model, model.expands) },
     queryKey: [...documentKeys.model(model.name), 'one', id, 'expanded'],
     queryFn: ({ signal }) => read<Document>(`${model.path}/${encodeURIComponent(id)}${search}`, signal),
   });

@@ -28,6 +28,10 @@ export class Catalogue {
     return this.operationsByName.get(name);
   }
 
+  mayRuns(action: RunRight): boolean {
+    return this.meta.runs.may.includes(action);
+  }
+
   flow(name: string): FlowMeta | undefined {
     return this.meta.flows.find((flow) => flow.name === name);
   }
@@ -56,6 +60,14 @@ export class Catalogue {
         flow.fields.some((field) => field.kind === 'ref' && field.target === model.name && field.required),
     );
   }
+}
+
+export type RunRight = 'list' | 'get' | 'cancel' | 'retry' | 'wake';
+
+/** Operations with that one reference as all they need: they can be called on many documents at once. */
+export function soleReference(operation: OperationMeta, model: ModelMeta): string | null {
+  const [only, ...others] = operation.fields.filter((field) => field.required);
+  return only?.kind === 'ref' && only.target === model.name && others.length === 0 ? only.name : null;
 }
 
 /** A model's part of an address: `orders`. */

@@ -70,6 +70,7 @@ const NOT_STARTED = {
   error: null,
   already: false,
   touched: [],
+  log: [],
   wake_at: null,
   started_at: null,
   finished_at: null,
@@ -87,6 +88,8 @@ export async function startFlow(flow: FlowMeta, input: JsonObject, key: string):
 }
 
 export interface Outcome {
+  /** What was sent. */
+  input: JsonObject;
   output: Json;
   run: string | null;
   already: boolean;
@@ -98,7 +101,7 @@ export async function call(operation: OperationMeta, input: JsonObject, key: str
     body: input,
     headers: { 'Idempotency-Key': key },
   });
-  return { output: data, run: headers.get('pulpo-run'), already: headers.get('pulpo-already') === 'true' };
+  return { input, output: data, run: headers.get('pulpo-run'), already: headers.get('pulpo-already') === 'true' };
 }
 
 export async function callMany(operation: OperationMeta, inputs: JsonObject[], key: string): Promise<BulkResult[]> {

@@ -246,6 +246,13 @@ export interface RunError {
   step?: string | null;
 }
 
+export interface LogEntry {
+  at: string;
+  level: string;
+  message: string;
+  attempt: number;
+}
+
 export interface StepRun {
   id: string;
   run: string;
@@ -261,6 +268,8 @@ export interface StepRun {
   error: RunError | null;
   already: boolean;
   touched: [string, string, number][];
+  /** What the operation logged; absent where a journal is older. */
+  log: LogEntry[];
   wake_at: string | null;
   created_at: string;
   started_at: string | null;

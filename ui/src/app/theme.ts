@@ -1,8 +1,17 @@
 import { createTheme, type CSSVariablesResolver, type MantineColorsTuple } from '@mantine/core';
 
+import { i18n } from '../i18n';
+
 const dark: MantineColorsTuple = [
   '#d5d7db', '#b9bcc2', '#9da1a9', '#70747d', '#3b3e45', '#2d3036', '#232529', '#17191c', '#101214', '#0b0c0e',
 ]; // prettier-ignore
+
+/** The page has one banner; the heads of what opens on it are none. */
+const opened = {
+  shadow: 'none',
+  attributes: { header: { role: 'presentation' } },
+  closeButtonProps: { 'aria-label': i18n.t('common.close') },
+};
 
 export const theme = createTheme({
   primaryColor: 'indigo',
@@ -20,9 +29,9 @@ export const theme = createTheme({
     InputWrapper: { defaultProps: { inputWrapperOrder: ['label', 'input', 'description', 'error'] } },
     Tooltip: { defaultProps: { openDelay: 300, withArrow: true } },
     Menu: { defaultProps: { shadow: 'none', position: 'bottom-end' } },
-    Modal: { defaultProps: { shadow: 'none', centered: true, overlayProps: { backgroundOpacity: 0.45 } } },
+    Modal: { defaultProps: { ...opened, centered: true, overlayProps: { backgroundOpacity: 0.45 } } },
     Popover: { defaultProps: { shadow: 'none' } },
-    Drawer: { defaultProps: { shadow: 'none' } },
+    Drawer: { defaultProps: opened },
     Notification: { defaultProps: { withBorder: true } },
   },
 });
@@ -34,6 +43,8 @@ export const variables: CSSVariablesResolver = () => ({
     '--mantine-color-dimmed': '#5a626b',
     '--mantine-color-placeholder': '#6b727b',
     '--mantine-color-error': '#c22727',
+    '--mantine-color-red-filled': '#c22727',
+    '--mantine-color-red-filled-hover': '#a81f1f',
     '--mantine-color-default-border': '#dfe2e6',
     '--mantine-color-text': '#101316',
     '--mantine-color-anchor': '#3b5bdb',
@@ -55,6 +66,8 @@ export const variables: CSSVariablesResolver = () => ({
     '--mantine-color-dimmed': '#9da1a9',
     '--mantine-color-placeholder': '#8b9099',
     '--mantine-color-error': '#ff8f8f',
+    '--mantine-color-red-filled': '#c22727',
+    '--mantine-color-red-filled-hover': '#a81f1f',
     '--mantine-color-default-border': '#33363d',
     '--mantine-color-text': '#d9dbdf',
     '--mantine-color-anchor': '#8ea8ff',

@@ -13,7 +13,7 @@ export function FormErrors({ form }: { form: Form }) {
   const elsewhere = problem?.errors.filter(({ message }) => ![...errors.values()].includes(message)) ?? [];
   return (
     <Alert color="red" variant="light" icon={<IconAlertCircle aria-hidden />} title={title} mb={16} role="alert">
-      {problem?.hint}
+      {problem?.hint ?? null}
       {elsewhere.map((each) => (
         <div key={each.pointer}>
           <code>{each.pointer}</code> {each.message}

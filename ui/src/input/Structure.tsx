@@ -105,7 +105,9 @@ export function ListField(props: InputProps & { errors: Errors }) {
                   {columns.map((column) => (
                     <th key={column.name}>{column.title}</th>
                   ))}
-                  <th className={classes.remove} aria-label={t('common.actions')} />
+                  <th className={classes.remove}>
+                    <span className="visually-hidden">{t('common.actions')}</span>
+                  </th>
                 </tr>
               </thead>
             )}

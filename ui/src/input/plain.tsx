@@ -89,7 +89,7 @@ export function SwitchField(props: InputProps) {
       {...shared}
       checked={value === true}
       onChange={(event) => onChange(event.currentTarget.checked)}
-      mt={props.labelled ? 26 : 0}
+      mt={props.labelled ? 26 : 8}
     />
   );
 }

@@ -31,7 +31,11 @@ export class Invalidation {
 
   private flush(): void {
     this.timer = null;
-    for (const model of this.models) void this.client.invalidateQueries({ queryKey: documentKeys.model(model) });
+    const models = new Set(this.models);
+    for (const model of models) void this.client.invalidateQueries({ queryKey: documentKeys.model(model) });
+    const shows = (query: { meta: { shows?: readonly string[] } | undefined }) =>
+      query.meta?.shows?.some((model) => models.has(model)) === true;
+    if (models.size > 0) void this.client.invalidateQueries({ predicate: shows });
     for (const run of this.runs) void this.client.invalidateQueries({ queryKey: runKeys.one(run) });
     if (this.runs.size > 0) void this.client.invalidateQueries({ queryKey: runKeys.lists });
     this.models.clear();

@@ -20,7 +20,7 @@ type News =
   | { kind: 'event'; cursor: string; event: LiveEvent }
   | { kind: 'cursor'; cursor: string }
   | { kind: 'status'; status: Status }
-  | { kind: 'gap' }
+  | { kind: 'gap'; cursor: string | null }
   | { kind: 'hello' };
 
 export interface Listener {
@@ -43,6 +43,8 @@ export class Feed {
   private cursor: string | null = null;
   private status: Status = 'connecting';
   private leading = false;
+  /** Whether another tab has told of the stream before. */
+  private followed = false;
   private wake: (() => void) | null = null;
 
   constructor(url: string, listener: Listener) {
@@ -73,7 +75,8 @@ export class Feed {
     this.leading = true;
     let delay = SHORTEST;
     while (!this.stopped.signal.aborted) {
-      const again = this.cursor !== null && this.status === 'offline';
+      // What came while nobody listened is known by the cursor; without one, and after a silence, all is read again.
+      const again = this.status === 'offline' || (this.followed && this.cursor === null);
       try {
         await readStream(this.url, {
           cursor: this.cursor,
@@ -82,7 +85,8 @@ export class Feed {
           opened: () => {
             delay = SHORTEST;
             this.became('live');
-            if (again) this.missed(); // the server may have been another one meanwhile
+            this.followed = false;
+            if (again) this.missed();
           },
           message: (message) => this.read(message),
         });
@@ -135,17 +139,18 @@ export class Feed {
         this.listener.event(news.event);
         return;
       case 'gap':
-        this.cursor = null;
+        this.cursor = news.cursor;
         this.listener.gap();
         return;
       case 'status':
+        this.followed = true;
         this.status = news.status;
         this.listener.status(news.status);
     }
   }
 
   private missed(): void {
-    this.tell({ kind: 'gap' });
+    this.tell({ kind: 'gap', cursor: this.cursor });
     this.listener.gap();
   }
 

@@ -66,6 +66,11 @@ describe('a field tree', () => {
   });
 });
 
+test('a title that only repeats the name is written as people write; one that somebody gave stays', () => {
+  const properties = { pick_list_id: { type: 'string', title: 'Pick List Id' }, made_by: { type: 'string', title: 'Made By Whom' } };
+  expect(tree({ type: 'object', properties }).map((node) => node.title)).toEqual(['Pick list id', 'Made By Whom']);
+});
+
 test('names become words', () => {
   expect(words('unit_price')).toBe('Unit price');
 });

@@ -163,8 +163,14 @@ function kindOf(schema: JsonSchema): Kind {
   }
 }
 
+/** The title that Pydantic gives where nobody has given one; ours are written as people write. */
+function mechanical(name: string): string {
+  return name.replaceAll('_', ' ').replaceAll(/[a-z]+/gi, (word) => word.charAt(0).toUpperCase() + word.slice(1).toLowerCase());
+}
+
 function titleOf(name: string, kind: Kind, field: FieldMeta | undefined, schema: JsonSchema): string {
-  const title = field?.title ?? schema.title ?? words(name);
+  const given = schema.title === mechanical(name) ? undefined : schema.title;
+  const title = field?.title ?? given ?? words(name);
   return kind === 'ref' ? title.replace(/ id$/i, '') : title;
 }
 

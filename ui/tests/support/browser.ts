@@ -1,9 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-
-import { chromium, type BrowserContext, type Page } from 'playwright-core';
-import { vi } from 'vitest';
+import { chromium, type Browser as Chromium, type BrowserContext, type BrowserServer, type Page } from 'playwright-core';
+import { inject, vi } from 'vitest';
 
 const CHROMIUM = process.env.PULPO_CHROMIUM ?? '/usr/bin/chromium';
 const ARGS = [
@@ -16,7 +12,14 @@ export const PHONE = { width: 390, height: 800 };
 
 /** How many requests of a page are on their way, the stream of events aside. */
 const underWay = new WeakMap<Page, Set<unknown>>();
-const QUIET = 120;
+const QUIET = 60;
+
+/** One Chromium for all the tests; each `openBrowser` is a profile of its own in it. */
+export function startChromium(): Promise<BrowserServer> {
+  return chromium.launchServer({ executablePath: CHROMIUM, args: ARGS });
+}
+
+let connected: Promise<Chromium> | undefined;
 
 export interface Browser {
   context: BrowserContext;
@@ -29,21 +32,17 @@ export interface Browser {
 }
 
 /** A browser that knows nothing yet. A refusal by the API is no complaint: pages answer it. */
-export async function openBrowser(scheme: 'light' | 'dark' = 'light', viewport = DESKTOP): Promise<Browser> {
-  const folder = mkdtempSync(join(tmpdir(), 'pulpo-chromium-'));
-  const context = await chromium.launchPersistentContext(folder, {
-    executablePath: CHROMIUM,
-    args: ARGS,
+export async function openBrowser(viewport = DESKTOP): Promise<Browser> {
+  connected ??= chromium.connect(inject('chromium'));
+  const context = await (await connected).newContext({
     viewport,
-    colorScheme: scheme,
     reducedMotion: 'reduce',
     locale: 'en-US',
     permissions: ['clipboard-read', 'clipboard-write'],
   });
   context.setDefaultTimeout(10_000);
   const complaints: string[] = [];
-  const listen = (page: Page) => {
-    if (underWay.has(page)) return;
+  context.on('page', (page) => {
     const requests = new Set<unknown>();
     underWay.set(page, requests);
     page.on('request', (request) => request.url().endsWith('/events') || requests.add(request));
@@ -53,20 +52,15 @@ export async function openBrowser(scheme: 'light' | 'dark' = 'light', viewport =
       const refused = message.text().startsWith('Failed to load resource');
       if (message.type() === 'error' && !refused) complaints.push(message.text());
     });
+    page.on('dialog', (dialog) => void dialog.accept()); // a form with changes is left: the next test begins elsewhere
     page.on('pageerror', (error) => complaints.push(error.message));
-  };
-  context.on('page', listen);
-  const page = context.pages()[0] ?? (await context.newPage());
-  listen(page);
+  });
   return {
     context,
-    page,
+    page: await context.newPage(),
     complaints,
     tab: () => context.newPage(),
-    close: async () => {
-      await context.close();
-      rmSync(folder, { recursive: true, force: true });
-    },
+    close: () => context.close(),
   };
 }
 
@@ -78,11 +72,13 @@ export async function visit(page: Page, address: string): Promise<void> {
 
 export async function settled(page: Page): Promise<void> {
   await page.locator('h1').first().waitFor();
-  await vi.waitUntil(async () => (await page.locator('[role=status][aria-label=Loading]').count()) === 0, { timeout: 10_000 });
-  await page.evaluate(() => document.fonts.ready);
   await quiet(page);
-  await vi.waitUntil(async () => (await page.locator('.mantine-Skeleton-root').count()) === 0, { timeout: 10_000 });
+  await vi.waitUntil(() => page.evaluate(DRAWN), { timeout: 10_000, interval: 20 });
 }
+
+/** Whether nothing on the page stands for what is still to come. */
+const DRAWN = `document.fonts.status === 'loaded' &&
+  document.querySelector('[role=status][aria-label=Loading], .mantine-Skeleton-root') === null`;
 
 /** Wait until the page has asked for all that it asks for: nothing under way, and nothing new for a moment. */
 async function quiet(page: Page): Promise<void> {
@@ -93,6 +89,6 @@ async function quiet(page: Page): Promise<void> {
       if (requests.size > 0) since = Date.now();
       return Date.now() - since >= QUIET;
     },
-    { timeout: 10_000, interval: 20 },
+    { timeout: 10_000, interval: 10 },
   );
 }

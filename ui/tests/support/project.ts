@@ -16,7 +16,7 @@ export interface Project {
   api: string;
   root: string;
   pulpo: (...words: string[]) => Promise<string>;
-  python: (script: string) => Promise<void>;
+  python: (script: string, ...words: string[]) => Promise<void>;
   stop: () => Promise<void>;
 }
 
@@ -43,14 +43,17 @@ export async function startProject(name: string, settings: Record<string, string
     api: `http://localhost:${api}`,
     root,
     pulpo,
-    python: async (script) => {
-      await run(PYTHON, [join(import.meta.dirname, script)], { cwd: root, env });
-    },
+    python: (script, ...words) => python(root, script, words, env),
     stop: async () => {
       await pulpo('down');
       await rm(dirname(root), { recursive: true, force: true });
     },
   };
+}
+
+/** Run a script of this folder in a project's root. */
+export async function python(root: string, script: string, words: string[] = [], env: NodeJS.ProcessEnv = process.env): Promise<void> {
+  await run(PYTHON, [join(import.meta.dirname, script), ...words], { cwd: root, env });
 }
 
 function freePort(): Promise<number> {

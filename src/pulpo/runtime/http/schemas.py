@@ -194,6 +194,9 @@ def _object(properties: dict[str, Json], required: Iterable[str], *, more: bool 
 
 def _own() -> dict[str, Json]:
     """What is the same in every application."""
+    line = _object(
+        {"at": _TEXT, "level": _TEXT, "message": _TEXT, "attempt": {"type": "integer"}}, ["at", "level", "message"]
+    )
     failure = _object({"code": _TEXT, "detail": _TEXT, "hint": _MAYBE, "step": _MAYBE}, ["code", "detail"])
     step = _object(
         {
@@ -208,6 +211,7 @@ def _own() -> dict[str, Json]:
             "output": {},
             "error": {"anyOf": [ref("RunError"), {"type": "null"}]},
             "already": {"type": "boolean"},
+            "log": {"type": "array", "items": line, "description": "What it logged: the newest hundred lines."},
             **_MOMENTS,
         },
         ["id", "run", "operation", "kind", "state"],

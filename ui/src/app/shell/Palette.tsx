@@ -25,7 +25,9 @@ const SHORTEST = 2;
 const MODELS = 6;
 const HITS = 4;
 const SHOWN = 8;
+const DESCRIBED = 2;
 const NO_MATCH = 3;
+const ENOUGH = 3;
 
 export function Palette() {
   const { t } = useTranslation();
@@ -33,16 +35,17 @@ export function Palette() {
   const places = usePlaces();
   const found = useFound(query);
   const text = query.trim().toLowerCase();
-  const matching = places
-    .filter((entry) => rank(entry, text) < NO_MATCH)
-    .toSorted((one, two) => rank(one, text) - rank(two, text))
-    .slice(0, text === '' ? SHOWN : SHOWN * 2);
+  const ranked = places.filter((entry) => rank(entry, text) < NO_MATCH).toSorted((one, two) => rank(one, text) - rank(two, text));
+  const named = ranked.filter((entry) => rank(entry, text) < DESCRIBED);
+  // Those that are only described so would push out of sight what was looked for: they come where little else is.
+  const matching = (named.length >= ENOUGH ? named : ranked).slice(0, text === '' ? SHOWN : SHOWN * 2);
   const entries = [...matching, ...found];
   const shown = new Set(entries.map((entry) => entry.group));
   const order = [t('palette.goto'), t('palette.found'), t('palette.create'), t('palette.run')];
   const groups = order.filter((group) => shown.has(group));
   return (
-    <Spotlight.Root query={query} onQueryChange={setQuery} scrollable maxHeight={440} shortcut={['mod + K']} tagsToIgnore={[]}>
+    <Spotlight.Root query={query} onQueryChange={setQuery} scrollable maxHeight={440} shortcut={['mod + K']} tagsToIgnore={[]}
+      attributes={{ content: { 'aria-label': t('palette.title') } }}>
       <Spotlight.Search
         placeholder={t('palette.placeholder')}
         aria-label={t('palette.placeholder')}
@@ -106,13 +109,17 @@ function usePlaces(): Entry[] {
           icon: 'flow',
           go: () => void navigate({ to: '/flows/$name', params: { name: flow.name }, search: {} }),
         })),
-      {
-        id: 'runs',
-        group: t('palette.goto'),
-        label: t('runs.title'),
-        icon: 'activity',
-        go: () => void navigate({ to: '/runs', search: {} }),
-      },
+      ...(catalogue.mayRuns('list')
+        ? [
+            {
+              id: 'runs',
+              group: t('palette.goto'),
+              label: t('runs.title'),
+              icon: 'activity',
+              go: () => void navigate({ to: '/runs', search: {} }),
+            },
+          ]
+        : []),
       ...meta.models
         .filter((model) => may(model, 'create'))
         .map((model) => ({

@@ -19,6 +19,7 @@ export function Shell() {
   useKeys();
   return (
     <AppShell
+      transitionDuration={0}
       header={{ height: 52 }}
       navbar={{ width: 228, breakpoint: 'sm', collapsed: { mobile: !opened } }}
       classNames={{ header: classes.header ?? '', navbar: classes.navbar ?? '', main: classes.main ?? '' }}

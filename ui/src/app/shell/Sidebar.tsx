@@ -68,12 +68,14 @@ export function Sidebar() {
               </Link>
             </li>
           ))}
-          <li>
-            <Link to="/operations" className={classes.link}>
-              <Icon name="play" />
-              <span>{t('nav.operations')}</span>
-            </Link>
-          </li>
+          {meta.operations.some((operation) => operation.may.includes('call')) && (
+            <li>
+              <Link to="/operations" className={classes.link}>
+                <Icon name="play" />
+                <span>{t('nav.operations')}</span>
+              </Link>
+            </li>
+          )}
         </Section>
       </div>
       <div className={classes.foot}>{t('nav.version', { version: meta.pulpo })}</div>

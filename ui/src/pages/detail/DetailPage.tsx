@@ -3,7 +3,7 @@ import { notifications } from '@mantine/notifications';
 import { IconChevronDown, IconDots, IconPencil, IconTrash } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
-import { useState } from 'react';
+import { Fragment, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { asProblem } from '../../api/client';
@@ -20,6 +20,7 @@ import { factsOf, isTable, modelTree, statusNode } from '../../display/model';
 import { NestedTable } from '../../display/NestedTable';
 import { titleOf } from '../../display/titles';
 import { Value } from '../../display/Value';
+import { words } from '../../schema/tree';
 import { NotFound } from '../NotFound';
 import { Activity } from './Activity';
 import classes from './Detail.module.css';
@@ -174,7 +175,7 @@ function Actions({ model, document, title }: { model: ModelMeta; document: Docum
             </ActionIcon>
           </Menu.Target>
           <Menu.Dropdown>
-            <Menu.Item color="red" leftSection={<IconTrash size={15} aria-hidden />} onClick={really}>
+            <Menu.Item color="var(--mantine-color-error)" leftSection={<IconTrash size={15} aria-hidden />} onClick={really}>
               {t('detail.delete')}
             </Menu.Item>
           </Menu.Dropdown>
@@ -191,6 +192,7 @@ function OperationsMenu({ model, document }: { model: ModelMeta; document: Docum
   const navigate = useNavigate();
   const flows = catalogue.flowsOn(model);
   const operations = catalogue.operationsOn(model);
+  const groups = [...new Set(operations.map((operation) => operation.group))];
   if (flows.length + operations.length === 0) return null;
   const filled = (fields: { name: string; kind: string; target?: string }[]) => {
     const field = fields.find((each) => each.kind === 'ref' && each.target === model.name);
@@ -203,7 +205,8 @@ function OperationsMenu({ model, document }: { model: ModelMeta; document: Docum
           {t('detail.runOperation')}
         </Button>
       </Menu.Target>
-      <Menu.Dropdown mah={420} style={{ overflowY: 'auto' }}>
+      <Menu.Dropdown mah={560} style={{ overflowY: 'auto' }}>
+        {flows.length > 0 && <Menu.Label>{t('nav.flows')}</Menu.Label>}
         {flows.map((flow) => (
           <Menu.Item
             key={flow.name}
@@ -213,16 +216,22 @@ function OperationsMenu({ model, document }: { model: ModelMeta; document: Docum
             {flow.title}
           </Menu.Item>
         ))}
-        {flows.length > 0 && operations.length > 0 && <Menu.Divider />}
-        {operations.map((operation) => (
-          <Menu.Item
-            key={operation.name}
-            leftSection={<Icon name={operation.ui.icon ?? 'play'} size={15} />}
-            {...(operation.ui.danger ? { color: 'red' } : {})}
-            onClick={() => void navigate({ to: '/operations/$name', params: { name: operation.name }, search: filled(operation.fields) })}
-          >
-            {operation.title}
-          </Menu.Item>
+        {groups.map((group) => (
+          <Fragment key={group}>
+            <Menu.Label>{words(group.split('.').at(-1) ?? group)}</Menu.Label>
+            {operations
+              .filter((operation) => operation.group === group)
+              .map((operation) => (
+                <Menu.Item
+                  key={operation.name}
+                  leftSection={<Icon name={operation.ui.icon ?? 'play'} size={15} />}
+                  {...(operation.ui.danger ? { color: 'var(--mantine-color-error)' } : {})}
+                  onClick={() => void navigate({ to: '/operations/$name', params: { name: operation.name }, search: filled(operation.fields) })}
+                >
+                  {operation.title}
+                </Menu.Item>
+              ))}
+          </Fragment>
         ))}
       </Menu.Dropdown>
     </Menu>

@@ -40,7 +40,8 @@ function Flow({ flow }: { flow: FlowMeta }) {
   const { plan } = flow;
   const [opened, setOpened] = useState<string | null>(null);
   const titled = (operation: string) => catalogue.operation(operation)?.title ?? words(operation.split('.').at(-1) ?? operation);
-  const recent = useQuery(runsQuery(`name=${encodeURIComponent(flow.name)}&kind=flow&limit=${RECENT}`));
+  const seesRuns = catalogue.mayRuns('list');
+  const recent = useQuery({ ...runsQuery(`name=${encodeURIComponent(flow.name)}&kind=flow&limit=${RECENT}`), enabled: seesRuns });
   const latest = recent.data?.runs[0];
   const bars = useBars(latest, plan, titled);
   const parallel = useMemo(() => layout(plan).parallel, [plan]);
@@ -97,13 +98,15 @@ function Flow({ flow }: { flow: FlowMeta }) {
             </div>
           </Panel>
         )}
-        <Panel title={t('operation.recent')} flush>
-          {recent.data === undefined || recent.data.runs.length === 0 ? (
-            <p className={table.none}>{t('operation.noRecent')}</p>
-          ) : (
-            <RunTable runs={recent.data.runs} />
-          )}
-        </Panel>
+        {seesRuns && (
+          <Panel title={t('operation.recent')} flush>
+            {recent.data === undefined || recent.data.runs.length === 0 ? (
+              <p className={table.none}>{t('operation.noRecent')}</p>
+            ) : (
+              <RunTable runs={recent.data.runs} />
+            )}
+          </Panel>
+        )}
       </div>
       <StepDrawer bar={bar} plan={plan} titled={titled} close={() => setOpened(null)} />
     </Page>
@@ -111,7 +114,8 @@ function Flow({ flow }: { flow: FlowMeta }) {
 }
 
 function useBars(latest: Run | undefined, plan: Plan, titled: (operation: string) => string): Bar[] {
-  const { data } = useQuery({ ...runQuery(latest?.id ?? ''), enabled: latest !== undefined });
+  const sees = useCatalogue().mayRuns('get');
+  const { data } = useQuery({ ...runQuery(latest?.id ?? ''), enabled: sees && latest !== undefined });
   const now = useNow(data !== undefined && isLive(data.state));
   return data === undefined ? [] : figures(data, plan, titled, now).bars;
 }

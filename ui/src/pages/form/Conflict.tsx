@@ -33,6 +33,7 @@ export function Conflict({ nodes, base, yours, theirs, take, keep }: ConflictPro
       </h2>
       <p>{t('form.conflictDetail', { theirs: theirs.version ?? '', yours: base.version ?? '' })}</p>
       {differing.length > 0 && (
+        <div className={table.scroll}>
         <table className={table.table}>
           <thead>
             <tr>
@@ -45,9 +46,13 @@ export function Conflict({ nodes, base, yours, theirs, take, keep }: ConflictPro
             {differing.map((node) => (
               <tr key={node.name}>
                 <td>{node.title}</td>
-                <td data-yours={!same(yours[node.name] ?? null, base[node.name] ?? null) || undefined}>
-                  <Value node={node} value={yours[node.name] ?? null} within={yours} />
-                </td>
+                {same(yours[node.name] ?? null, base[node.name] ?? null) ? (
+                  <td className="dimmed">{t('form.conflictUntouched')}</td>
+                ) : (
+                  <td data-yours>
+                    <Value node={node} value={yours[node.name] ?? null} within={yours} />
+                  </td>
+                )}
                 <td>
                   <Value node={node} value={theirs[node.name] ?? null} within={theirs} />
                 </td>
@@ -55,6 +60,7 @@ export function Conflict({ nodes, base, yours, theirs, take, keep }: ConflictPro
             ))}
           </tbody>
         </table>
+        </div>
       )}
       <div className={classes.buttons}>
         <Button variant="default" onClick={take}>

@@ -1,7 +1,7 @@
 import { useTranslation } from 'react-i18next';
 import { lazy, Suspense } from 'react';
 
-import { useCatalogue } from '../../api/meta';
+import { may, useCatalogue } from '../../api/meta';
 import type { CardMeta } from '../../api/types';
 import { Page, Panel } from '../../components/Page';
 import { Empty, SkeletonRows } from '../../components/States';
@@ -18,9 +18,12 @@ const NUMBERS: readonly CardMeta['kind'][] = ['count', 'sum', 'average'];
 /** What an operator wants to know first: figures, what is stuck, what runs, what waits to be done. */
 export function HomePage() {
   const { t } = useTranslation();
-  const { meta } = useCatalogue();
-  const { cards } = meta.ui;
-  const runs = meta.runs.may.includes('list');
+  const catalogue = useCatalogue();
+  const cards = catalogue.meta.ui.cards.filter((card) => {
+    const model = catalogue.model(card.model);
+    return model !== undefined && may(model, 'list');
+  });
+  const runs = catalogue.mayRuns('list');
   const of = (...kinds: CardMeta['kind'][]) => cards.filter((card) => kinds.includes(card.kind));
   return (
     <Page title={t('home.title')}>

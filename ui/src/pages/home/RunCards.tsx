@@ -3,14 +3,14 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 
-import { LIVE, runQuery, runsQuery, UNHAPPY } from '../../api/runs';
+import { LIVE, runsQuery, UNHAPPY } from '../../api/runs';
 import type { Run } from '../../api/types';
 import { Panel } from '../../components/Page';
 import { StateIcon } from '../../components/RunState';
 import { SkeletonRows } from '../../components/States';
 import { Ago } from '../../components/Time';
 import { isStuck } from '../runs/figures';
-import { RunName, RunTable } from '../runs/RunTable';
+import { RunName, RunTable, useReason } from '../runs/RunTable';
 import { Subject } from '../runs/Subject';
 import classes from './Home.module.css';
 import { useMinute } from './useMinute';
@@ -90,9 +90,7 @@ export function Attention() {
 
 function Trouble({ run }: { run: Run }) {
   const { t } = useTranslation();
-  const waits = run.state === 'waiting' && run.error === null;
-  const { data } = useQuery({ ...runQuery(run.id), enabled: waits }); // a waiting run's reason is its step's
-  const reason = data?.steps.find((step) => step.state === 'waiting')?.error?.detail;
+  const reason = useReason(run, run.state === 'waiting' && run.error === null);
   return (
     <li>
       <Link to="/runs/$id" params={{ id: run.id }}>

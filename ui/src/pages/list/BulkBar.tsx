@@ -7,7 +7,7 @@ import { useTranslation } from 'react-i18next';
 
 import { asProblem, freshKey } from '../../api/client';
 import { bulk, documentKeys, type BulkResult } from '../../api/documents';
-import { may, useCatalogue } from '../../api/meta';
+import { may, soleReference, useCatalogue, type Catalogue } from '../../api/meta';
 import { callMany } from '../../api/runs';
 import type { JsonObject, ModelMeta, OperationMeta, Scalar } from '../../api/types';
 import { enumTitle } from '../../display/enums';
@@ -18,14 +18,23 @@ interface Work {
   run: (key: string) => Promise<BulkResult[]>;
 }
 
+/** What this caller may do with many documents of the model at once. */
+function bulkActions(catalogue: Catalogue, model: ModelMeta) {
+  const operations = catalogue.operationsOn(model).filter((operation) => soleReference(operation, model) !== null);
+  const settable = may(model, 'patch') ? writable(model, false).filter((node) => node.kind === 'enum' || node.kind === 'boolean') : [];
+  return { operations, settable };
+}
+
+export function selectable(catalogue: Catalogue, model: ModelMeta): boolean {
+  const { operations, settable } = bulkActions(catalogue, model);
+  return operations.length + settable.length > 0 || may(model, 'delete');
+}
+
 /** What can be done with all that is selected: deleting, setting a field of few values, calling an operation on each. */
 export function BulkBar({ model, ids, clear }: { model: ModelMeta; ids: string[]; clear: () => void }) {
   const { t } = useTranslation();
   const { work, busy } = useWork(model, clear);
-  const operations = useCatalogue().operationsOn(model).filter((operation) => soleReference(operation, model) !== null);
-  const settable = may(model, 'patch')
-    ? writable(model, false).filter((node) => node.kind === 'enum' || node.kind === 'boolean')
-    : [];
+  const { operations, settable } = bulkActions(useCatalogue(), model);
   const remove = () =>
     modals.openConfirmModal({
       title: t('list.deleteAsk', { count: ids.length }),
@@ -92,12 +101,6 @@ export function BulkBar({ model, ids, clear }: { model: ModelMeta; ids: string[]
       </Button>
     </div>
   );
-}
-
-/** The one field that an operation needs, where that is a reference to the model. */
-function soleReference(operation: OperationMeta, model: ModelMeta): string | null {
-  const [only, ...others] = operation.fields.filter((field) => field.required);
-  return only?.kind === 'ref' && only.target === model.name && others.length === 0 ? only.name : null;
 }
 
 function useWork(model: ModelMeta, clear: () => void): { work: (work: Work) => void; busy: boolean } {

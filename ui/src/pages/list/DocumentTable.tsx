@@ -32,7 +32,8 @@ interface TableProps {
   state: ListState;
   sort: (sort: string) => void;
   selected: RowSelectionState;
-  setSelected: Dispatch<SetStateAction<RowSelectionState>>;
+  /** Null where nothing can be done with many at once. */
+  setSelected: Dispatch<SetStateAction<RowSelectionState>> | null;
 }
 
 const features = tableFeatures({ rowSelectionFeature, columnVisibilityFeature });
@@ -57,7 +58,8 @@ export function DocumentTable({ model, rows, columns, state, sort, selected, set
     data: documents,
     getRowId: (document) => document.id,
     state: { rowSelection: selected },
-    onRowSelectionChange: setSelected,
+    enableRowSelection: setSelected !== null,
+    ...(setSelected === null ? {} : { onRowSelectionChange: setSelected }),
   });
   const byPath = new Map(columns.map((column) => [column.path, column]));
   const drawn = table.getRowModel().rows;
@@ -70,15 +72,17 @@ export function DocumentTable({ model, rows, columns, state, sort, selected, set
       <table className={classes.table} aria-rowcount={rows.count}>
         <thead>
           <tr>
-            <th className={classes.check}>
-              <Checkbox
-                size="xs"
-                aria-label={t('list.selectAll')}
-                checked={table.getIsAllRowsSelected()}
-                indeterminate={table.getIsSomeRowsSelected()}
-                onChange={table.getToggleAllRowsSelectedHandler()}
-              />
-            </th>
+            {setSelected !== null && (
+              <th className={classes.check}>
+                <Checkbox
+                  size="xs"
+                  aria-label={t('list.selectAll')}
+                  checked={table.getIsAllRowsSelected()}
+                  indeterminate={table.getIsSomeRowsSelected()}
+                  onChange={table.getToggleAllRowsSelectedHandler()}
+                />
+              </th>
+            )}
             {columns.map((column) => (
               <HeadCell key={column.path} column={column} model={model} state={state} sort={sort} />
             ))}
@@ -92,14 +96,16 @@ export function DocumentTable({ model, rows, columns, state, sort, selected, set
               data-selected={row.getIsSelected() || undefined}
               onClick={(event) => openOnClick(event)}
             >
-              <td className={classes.check}>
-                <Checkbox
-                  size="xs"
-                  aria-label={t('list.selectRow', { title: titleOf(model, row.original) })}
-                  checked={row.getIsSelected()}
-                  onChange={row.getToggleSelectedHandler()}
-                />
-              </td>
+              {setSelected !== null && (
+                <td className={classes.check}>
+                  <Checkbox
+                    size="xs"
+                    aria-label={t('list.selectRow', { title: titleOf(model, row.original) })}
+                    checked={row.getIsSelected()}
+                    onChange={row.getToggleSelectedHandler()}
+                  />
+                </td>
+              )}
               {row.getVisibleCells().map((cell, index) => {
                 const column = byPath.get(cell.column.id);
                 return (

@@ -12,7 +12,7 @@ import { Page, Panel } from '../../components/Page';
 import { BusyBar, Empty, ProblemState, SkeletonRows } from '../../components/States';
 import { firstColumns, useColumns } from '../../display/model';
 import { NotFound } from '../NotFound';
-import { BulkBar } from './BulkBar';
+import { BulkBar, selectable } from './BulkBar';
 import { Cards } from './Cards';
 import { DocumentTable } from './DocumentTable';
 import { Pager } from './Pager';
@@ -30,6 +30,7 @@ export function ListPage() {
 
 function List({ model }: { model: ModelMeta }) {
   const { t } = useTranslation();
+  const catalogue = useCatalogue();
   const navigate = useNavigate();
   const search = useSearch({ from: '/data/$model' });
   const state = useMemo(() => parseState(search, model), [search, model]);
@@ -88,7 +89,7 @@ function List({ model }: { model: ModelMeta }) {
             state={state}
             sort={(sort) => go({ sort })}
             selected={selected}
-            setSelected={setSelected}
+            setSelected={selectable(catalogue, model) ? setSelected : null}
           />
         )}
         {rows.total !== null && rows.total > 0 && <Pager state={state} total={rows.total} go={go} />}

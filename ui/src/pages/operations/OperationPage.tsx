@@ -44,8 +44,10 @@ function Operation({ operation }: { operation: OperationMeta }) {
   const [outcome, setOutcome] = useState<Outcome | null>(null);
   const [busy, setBusy] = useState(false);
   const key = useRef(freshKey());
+  const mayCall = operation.may.includes('call');
   const input = sent(nodes, form.value);
-  const recent = useQuery(runsQuery(`name=${encodeURIComponent(operation.name)}&limit=${RECENT}`));
+  const seesRuns = useCatalogue().mayRuns('list');
+  const recent = useQuery({ ...runsQuery(`name=${encodeURIComponent(operation.name)}&limit=${RECENT}`), enabled: seesRuns });
 
   const run = async () => {
     setBusy(true);
@@ -59,11 +61,11 @@ function Operation({ operation }: { operation: OperationMeta }) {
       form.fail(error);
     } finally {
       setBusy(false);
-      void recent.refetch();
+      if (seesRuns) void recent.refetch();
     }
   };
   const submit = () => {
-    if (busy || !form.check()) return;
+    if (busy || !mayCall || !form.check()) return;
     if (operation.ui.confirm === undefined && operation.ui.danger !== true) {
       void run();
       return;
@@ -112,13 +114,14 @@ function Operation({ operation }: { operation: OperationMeta }) {
               <Button
                 type="submit"
                 loading={busy}
-                disabled={!operation.may.includes('call')}
+                disabled={!mayCall}
                 leftSection={<IconPlayerPlay size={15} aria-hidden />}
                 {...(operation.ui.danger ? { color: 'red' } : {})}
               >
                 {t('operation.run')}
               </Button>
             </div>
+            {!mayCall && <p className="dimmed">{t('operation.mayNot')}</p>}
           </form>
         </Panel>
         <div className={classes.side}>
@@ -126,13 +129,15 @@ function Operation({ operation }: { operation: OperationMeta }) {
             {outcome === null ? <p className="dimmed">{t('operation.noResult')}</p> : <Result operation={operation} outcome={outcome} />}
           </Panel>
           <About operation={operation} />
-          <Panel title={t('operation.recent')} flush>
-            {(recent.data?.runs.length ?? 0) === 0 ? (
-              <p className={table.none}>{t('operation.noRecent')}</p>
-            ) : (
-              <RunTable runs={recent.data?.runs ?? []} compact />
-            )}
-          </Panel>
+          {seesRuns && (
+            <Panel title={t('operation.recent')} flush>
+              {(recent.data?.runs.length ?? 0) === 0 ? (
+                <p className={table.none}>{t('operation.noRecent')}</p>
+              ) : (
+                <RunTable runs={recent.data?.runs ?? []} compact />
+              )}
+            </Panel>
+          )}
         </div>
       </div>
     </Page>

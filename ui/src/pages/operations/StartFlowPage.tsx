@@ -21,8 +21,11 @@ import classes from './Operations.module.css';
 
 export function StartFlowPage() {
   const { name } = useParams({ from: '/flows/$name/start' });
-  const flow = useCatalogue().flow(name);
-  return flow === undefined ? <NotFound what="flow" /> : <Start key={name} flow={flow} />;
+  const catalogue = useCatalogue();
+  const flow = catalogue.flow(name);
+  const retry = first(useSearch({ from: '/flows/$name/start' }), 'retry');
+  const may = retry === undefined ? flow?.may.includes('start') : catalogue.mayRuns('retry');
+  return flow === undefined || may !== true ? <NotFound what="flow" /> : <Start key={name} flow={flow} />;
 }
 
 /** A flow's input; with `retry` in the address the run that begins names the one that it tries again. */

@@ -1,3 +1,4 @@
+import { useMediaQuery } from '@mantine/hooks';
 import { IconArrowBackUp } from '@tabler/icons-react';
 import { useTranslation } from 'react-i18next';
 
@@ -7,8 +8,9 @@ import { ticks, type Bar, type Figures } from './figures';
 import classes from './Runs.module.css';
 import { toneOf } from './tone';
 
-/** From this share of the axis on, a bar has room for its own length inside. */
+/** From this share of the axis on, a bar has room for its own length inside; on a phone the axis is short. */
 const ROOMY = 9;
+const ROOMY_ON_PHONE = 28;
 const FULL = 100;
 
 /** The steps on one time line, in plain elements; the axis begins when the run did. */
@@ -19,7 +21,7 @@ export function Gantt({ figures, open }: { figures: Figures; open: (bar: Bar) =>
     <div className={classes.gantt}>
       <div className={classes.axis} aria-hidden>
         {ticks(span).map((tick) => (
-          <span key={tick} className={classes.tick} style={{ left: `${share(tick)}%` }} data-last={share(tick) > 93 || undefined}>
+          <span key={tick} className={classes.tick} style={{ left: `${share(tick)}%` }} data-last={share(tick) > 93 || undefined} data-late={share(tick) > 70 || undefined}>
             {duration(tick)}
           </span>
         ))}
@@ -57,8 +59,10 @@ function UndoIcon({ bar }: { bar: Bar }) {
 
 function Fill({ bar, left, width }: { bar: Bar; left: number; width: number }) {
   const { t } = useTranslation();
-  const inside = width > ROOMY;
-  const toLeft = !inside && left + width > FULL - ROOMY;
+  const phone = useMediaQuery('(max-width: 48em)', false, { getInitialValueInEffect: false });
+  const room = phone ? ROOMY_ON_PHONE : ROOMY;
+  const inside = width > room;
+  const toLeft = !inside && left + width > FULL - room;
   const tone = bar.compensation && bar.state === 'completed' ? 'undo' : toneOf(bar.state);
   return (
     <>

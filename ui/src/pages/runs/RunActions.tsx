@@ -19,7 +19,7 @@ const SENT = { cancel: 'run.cancelSent', retry: 'run.retrySent', wake: 'run.wake
 /** What can be done with a run as it is, as far as this caller may. */
 export function RunActions({ run }: { run: RunWithSteps }) {
   const { t } = useTranslation();
-  const { meta } = useCatalogue();
+  const catalogue = useCatalogue();
   const navigate = useNavigate();
   const client = useQueryClient();
   const [asked, { open, close }] = useDisclosure(false);
@@ -33,7 +33,7 @@ export function RunActions({ run }: { run: RunWithSteps }) {
     },
     onError: (error) => notifications.show({ color: 'red', title: t('problem.title'), message: asProblem(error).detail }),
   });
-  const may = (action: RunAction) => meta.runs.may.includes(action);
+  const may = (action: RunAction) => catalogue.mayRuns(action);
   const retryable = ['failed', 'compensated', 'stopped', 'cancelled'].includes(run.state) && run.retried_by === null;
   const waiting = run.state === 'waiting' || run.steps.some((step) => step.state === 'waiting');
   return (

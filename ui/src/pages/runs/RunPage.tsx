@@ -16,12 +16,13 @@ import { StateChip } from '../../components/RunState';
 import { ProblemState, SkeletonRows } from '../../components/States';
 import { Ago } from '../../components/Time';
 import { words } from '../../schema/tree';
+import { NotFound } from '../NotFound';
 import { figures, logOf, type Bar } from './figures';
 import { Gantt } from './Gantt';
 import { Reason } from './Reason';
 import { RunActions } from './RunActions';
 import classes from './Runs.module.css';
-import { StepDrawer } from './StepDrawer';
+import { Said, StepDrawer } from './StepDrawer';
 import { Subject } from './Subject';
 
 const FlowGraph = lazy(async () => ({ default: (await import('../flow/FlowGraph')).FlowGraph }));
@@ -30,6 +31,10 @@ const FlowGraph = lazy(async () => ({ default: (await import('../flow/FlowGraph'
 const LOOK_AGAIN = 5000;
 
 export function RunPage() {
+  return useCatalogue().mayRuns('get') ? <OneRun /> : <NotFound what="run" />;
+}
+
+function OneRun() {
   const { t } = useTranslation();
   const { id } = useParams({ from: '/runs/$id' });
   const { data, error, refetch } = useQuery({
@@ -172,8 +177,15 @@ function Log({ run, titled }: { run: RunWithSteps; titled: (operation: string) =
       {lines.map((line, place) => {
         const name = line.compensation ? t('run.undo', { step: titled(line.operation) }) : titled(line.operation);
         const state = t(`state.${line.state}`).toLowerCase();
+        if (line.said !== null) {
+          return (
+            <li key={place} data-level={line.said.level}>
+              <time dateTime={line.at}>{clock(line.at)}</time> {name}: <Said entry={line.said} />
+            </li>
+          );
+        }
         return (
-          <li key={place}>
+          <li key={place} data-own>
             <time dateTime={line.at}>{clock(line.at)}</time> {name}{' '}
             {line.kind === 'started'
               ? t('run.logStarted')

@@ -1,7 +1,8 @@
+import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 
-import { isLive } from '../../api/runs';
+import { isLive, runQuery } from '../../api/runs';
 import { useCatalogue } from '../../api/meta';
 import type { Run } from '../../api/types';
 import { duration } from '../../components/format';
@@ -16,7 +17,8 @@ import { Subject } from './Subject';
 /** Runs in a table: what, in which state, about which document, since when, for how long, and why not. */
 export function RunTable({ runs, compact = false }: { runs: readonly Run[]; compact?: boolean }) {
   const { t } = useTranslation();
-  const reasons = runs.some((run) => run.error !== null);
+  const reasons = runs.some((run) => run.error !== null || waits(run));
+  const asked = new Set(runs.filter(waits).slice(0, ASKED));
   const now = useNow(runs.some((run) => isLive(run.state)), 1000);
   return (
     <div className={table.scroll}>
@@ -32,7 +34,7 @@ export function RunTable({ runs, compact = false }: { runs: readonly Run[]; comp
         </thead>
         <tbody>
           {runs.map((run) => (
-            <Row key={run.id} run={run} now={now} compact={compact} reasons={reasons} />
+            <Row key={run.id} run={run} now={now} compact={compact} reasons={reasons} ask={asked.has(run)} />
           ))}
         </tbody>
       </table>
@@ -40,7 +42,22 @@ export function RunTable({ runs, compact = false }: { runs: readonly Run[]; comp
   );
 }
 
-function Row({ run, now, compact, reasons }: { run: Run; now: number; compact: boolean; reasons: boolean }) {
+/** Of how many waiting runs the steps are asked for their reasons. */
+const ASKED = 10;
+
+function waits(run: Run): boolean {
+  return run.state === 'waiting' && run.error === null;
+}
+
+/** Why a run waits: its step knows. */
+export function useReason(run: Run, ask: boolean): string | undefined {
+  const enabled = useCatalogue().mayRuns('get') && ask;
+  const { data } = useQuery({ ...runQuery(run.id), enabled });
+  return data?.steps.find((step) => step.state === 'waiting')?.error?.detail;
+}
+
+function Row({ run, now, compact, reasons, ask }: { run: Run; now: number; compact: boolean; reasons: boolean; ask: boolean }) {
+  const reason = useReason(run, ask);
   const { t } = useTranslation();
   const length = took(run, now);
   return (
@@ -62,7 +79,7 @@ function Row({ run, now, compact, reasons }: { run: Run; now: number; compact: b
       <td data-align="right" className="nowrap">
         {length === null ? t('common.none') : duration(length)}
       </td>
-      {reasons && <td className={classes.reason}>{run.error?.detail ?? ''}</td>}
+      {reasons && <td className={classes.reason}>{run.error?.detail ?? reason ?? ''}</td>}
     </tr>
   );
 }

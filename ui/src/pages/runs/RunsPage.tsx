@@ -8,6 +8,7 @@ import { LIVE, runPagesQuery, UNHAPPY } from '../../api/runs';
 import { first } from '../../app/search';
 import { Page, Panel } from '../../components/Page';
 import { BusyBar, Empty, ProblemState, SkeletonRows } from '../../components/States';
+import { NotFound } from '../NotFound';
 import classes from './Runs.module.css';
 import { RunTable } from './RunTable';
 
@@ -16,6 +17,10 @@ type Show = 'all' | 'live' | 'failed' | 'stuck';
 const STATES: Readonly<Record<Show, readonly string[]>> = { all: [], live: LIVE, failed: UNHAPPY, stuck: ['waiting'] };
 
 export function RunsPage() {
+  return useCatalogue().mayRuns('list') ? <Runs /> : <NotFound what="page" />;
+}
+
+function Runs() {
   const { t } = useTranslation();
   const { meta } = useCatalogue();
   const navigate = useNavigate();

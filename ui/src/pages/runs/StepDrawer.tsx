@@ -3,9 +3,9 @@ import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 
 import { slug, useCatalogue } from '../../api/meta';
-import type { Plan, StepRun } from '../../api/types';
+import type { LogEntry, Plan, StepRun } from '../../api/types';
 import { Chip } from '../../components/Chip';
-import { duration, moment } from '../../components/format';
+import { clock, duration, moment } from '../../components/format';
 import { JsonView } from '../../components/JsonView';
 import { StateChip } from '../../components/RunState';
 import { Why } from '../flow/Why';
@@ -24,8 +24,7 @@ export function StepDrawer({ bar, plan, titled, close }: DrawerProps) {
   const { t } = useTranslation();
   const step = bar?.step ?? null;
   return (
-    <Drawer opened={bar !== null} onClose={close} position="right" size={480} title={bar === null ? '' : bar.compensation ? t('run.undo', { step: bar.title }) : bar.title}
-      closeButtonProps={{ 'aria-label': t('common.close') }}>
+    <Drawer opened={bar !== null} onClose={close} position="right" size={480} title={bar === null ? '' : bar.compensation ? t('run.undo', { step: bar.title }) : bar.title}>
       {bar && (
         <div className={classes.drawer}>
           <div className={classes.actions}>
@@ -38,11 +37,22 @@ export function StepDrawer({ bar, plan, titled, close }: DrawerProps) {
               <code>{bar.operation}</code>
             </Link>
           </p>
-          {step && <Happened step={step} length={bar.took} />}
+          {step && <Happened step={step} title={bar.title} length={bar.took} />}
           {plan && !bar.compensation && <Why plan={plan} operation={bar.operation} titled={titled} />}
         </div>
       )}
     </Drawer>
+  );
+}
+
+/** A line that an operation logged; how grave it is stands there in words where it is more than a note. */
+export function Said({ entry }: { entry: LogEntry }) {
+  const grave = ['warning', 'error', 'critical'].includes(entry.level);
+  return (
+    <span className={classes.line} data-level={entry.level}>
+      {grave && <b>{entry.level} </b>}
+      {entry.message}
+    </span>
   );
 }
 
@@ -74,7 +84,7 @@ function Touched({ touched }: { touched: [string, string, number][] }) {
   );
 }
 
-function Happened({ step, length }: { step: StepRun; length: number | null }) {
+function Happened({ step, title, length }: { step: StepRun; title: string; length: number | null }) {
   const { t } = useTranslation();
   return (
     <>
@@ -95,9 +105,21 @@ function Happened({ step, length }: { step: StepRun; length: number | null }) {
         </>
       )}
       <h3>{t('run.input')}</h3>
-      <JsonView value={step.input} label={t('run.input')} />
+      <JsonView value={step.input} label={t('run.inputOf', { step: title })} />
       <h3>{t('run.output')}</h3>
-      <JsonView value={step.output} label={t('run.output')} />
+      <JsonView value={step.output} label={t('run.outputOf', { step: title })} />
+      {step.log.length > 0 && (
+        <>
+          <h3>{t('run.logged')}</h3>
+          <ol className={classes.said} aria-label={t('run.logged')}>
+            {step.log.map((entry, place) => (
+              <li key={place}>
+                <time dateTime={entry.at}>{clock(entry.at)}</time> <Said entry={entry} />
+              </li>
+            ))}
+          </ol>
+        </>
+      )}
       {step.touched.length > 0 && <Touched touched={step.touched} />}
     </>
   );

@@ -5,7 +5,7 @@ import { figures, latestOf, logOf, ticks } from './figures';
 
 const at = (second: number) => new Date(Date.UTC(2025, 9, 30, 12, 0, 0) + second * 1000).toISOString();
 const step = (operation: string, from: number, to: number | null, more: Partial<StepRun> = {}) =>
-  ({ id: operation, operation, of: null, kind: 'step', state: to === null ? 'running' : 'completed', generation: 1, error: null, started_at: at(from), finished_at: to === null ? null : at(to), ...more }) as StepRun;
+  ({ id: operation, operation, of: null, kind: 'step', state: to === null ? 'running' : 'completed', generation: 1, error: null, log: [], started_at: at(from), finished_at: to === null ? null : at(to), ...more }) as StepRun;
 
 const run = {
   started_at: at(0),
@@ -30,6 +30,12 @@ test('of a step that was retried by a person the latest counts', () => {
 test('the axis has round ticks, from the start, and not too many', () => {
   expect(ticks(6200)).toEqual([0, 1000, 2000, 3000, 4000, 5000, 6000]);
   for (const span of [1, 17, 950, 61_000, 9_000_000]) expect(ticks(span).length).toBeLessThanOrEqual(8);
+});
+
+test('what a step logged stands between its beginning and its end', () => {
+  const said = { at: at(2), level: 'info', message: 'half way', attempt: 1 };
+  const lines = logOf({ ...run, steps: [step('a', 0, 2, { log: [said] })] });
+  expect(lines.map((line) => line.said?.message ?? line.kind)).toEqual(['started', 'half way', 'ended']);
 });
 
 test('the log tells beginnings and ends in the order of the clock', () => {

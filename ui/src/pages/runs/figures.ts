@@ -1,6 +1,6 @@
 /** A run in numbers: when its steps began, how long they took, and what running them side by side saved. */
 
-import type { Plan, Run, RunState, RunWithSteps, StepRun } from '../../api/types';
+import type { LogEntry, Plan, Run, RunState, RunWithSteps, StepRun } from '../../api/types';
 
 export interface Bar {
   key: string;
@@ -103,25 +103,30 @@ export interface LogLine {
   /** The step; of an undoing, the one that is undone. */
   operation: string;
   compensation: boolean;
-  kind: 'started' | 'ended';
+  kind: 'started' | 'said' | 'ended';
   state: RunState;
   took: number | null;
   error: StepRun['error'];
+  /** What the operation itself logged. */
+  said: LogEntry | null;
 }
 
-/** What happened, line by line, as the journal has it. */
+const ORDER = { started: 0, said: 1, ended: 2 } as const;
+
+/** What happened, line by line, as the journal has it: the steps' beginnings and ends, and what they logged between. */
 export function logOf(run: RunWithSteps): LogLine[] {
   const lines = run.steps.flatMap((step): LogLine[] => {
     const common = { operation: step.of ?? step.operation, compensation: step.kind === 'compensation', state: step.state };
     const found: LogLine[] = [];
-    if (step.started_at !== null) found.push({ ...common, at: step.started_at, kind: 'started', took: null, error: null });
+    if (step.started_at !== null) found.push({ ...common, at: step.started_at, kind: 'started', took: null, error: null, said: null });
+    for (const said of step.log) found.push({ ...common, at: said.at, kind: 'said', took: null, error: null, said });
     if (step.finished_at !== null) {
       const length = step.started_at === null ? null : took(step, 0);
-      found.push({ ...common, at: step.finished_at, kind: 'ended', took: length, error: step.error });
+      found.push({ ...common, at: step.finished_at, kind: 'ended', took: length, error: step.error, said: null });
     }
     return found;
   });
-  return lines.sort((one, two) => one.at.localeCompare(two.at) || one.kind.localeCompare(two.kind) * -1);
+  return lines.sort((one, two) => one.at.localeCompare(two.at) || ORDER[one.kind] - ORDER[two.kind]);
 }
 
 

@@ -82,6 +82,8 @@ export interface StepRun {
   error: RunError | null;
   /** Whether the effect was there before. */
   already: boolean;
+  /** What it logged: the newest hundred lines. */
+  log: { at: Timestamp; level: string; message: string; attempt: number }[];
   created_at: Timestamp;
   updated_at: Timestamp;
   started_at: Timestamp | null;
