@@ -36,6 +36,7 @@ def emit_deploy(app: AppSpec, plans: Mapping[str, FlowPlan], settings: Settings)
     flows = [(plan, names.flow_entrypoint(plan.flow)) for _, plan in sorted(plans.items()) if plan.steps]
     values = {"slug": slug, "services": services, "flows": flows, "settings": settings}
     values |= {
+        "extras": ",".join(_extras(settings)),
         "pool": settings.prefect.pool or slug,
         "mongodb": _mongodb(settings),
         "ports": _MEMBERS,
@@ -46,6 +47,12 @@ def emit_deploy(app: AppSpec, plans: Mapping[str, FlowPlan], settings: Settings)
         for name in ("Dockerfile", "Dockerfile.dockerignore", "compose.yaml", "prefect.yaml")
         for path in (f"{_FOLDER}/{name}",)
     )
+
+
+def _extras(settings: Settings) -> list[str]:
+    """The extras of Pulpo that the project needs."""
+    needed = {"mongodb": _mongodb(settings) is not None, "prefect": settings.engine.needs_prefect}
+    return [name for name, wanted in needed.items() if wanted]
 
 
 def _mongodb(settings: Settings) -> str | None:
