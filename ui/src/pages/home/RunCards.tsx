@@ -128,7 +128,7 @@ export function LiveRuns() {
       ) : data.runs.length === 0 ? (
         <p className={classes.empty}>{t('home.liveNone')}</p>
       ) : (
-        <RunTable runs={data.runs.slice(0, LIVE_SHOWN)} compact />
+        <RunTable runs={data.runs.slice(0, LIVE_SHOWN)} compact why={false} />
       )}
     </Panel>
   );

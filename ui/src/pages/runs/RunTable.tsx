@@ -14,10 +14,10 @@ import { took } from './figures';
 import classes from './Runs.module.css';
 import { Subject } from './Subject';
 
-/** Runs in a table: what, in which state, about which document, since when, for how long, and why not. */
-export function RunTable({ runs, compact = false }: { runs: readonly Run[]; compact?: boolean }) {
+/** Runs in a table: what, in which state, about which document, since when, for how long, and (`why`) why not. */
+export function RunTable({ runs, compact = false, why = true }: { runs: readonly Run[]; compact?: boolean; why?: boolean }) {
   const { t } = useTranslation();
-  const reasons = runs.some((run) => run.error !== null || waits(run));
+  const reasons = why && runs.some((run) => run.error !== null || waits(run));
   const asked = new Set(runs.filter(waits).slice(0, ASKED));
   const now = useNow(runs.some((run) => isLive(run.state)), 1000);
   return (
