@@ -38,7 +38,7 @@ _WRITTEN = ("PULPO504", "PULPO510", "PULPO408")
 _CHANGED = ("PULPO609", "PULPO611")
 _CALLED = (
     *_BODY, "PULPO401", "PULPO402", "PULPO404", "PULPO405", "PULPO408", "PULPO409", "PULPO410", "PULPO411", "PULPO413",
-    "PULPO415",
+    "PULPO415", "PULPO417",
 )  # fmt: skip
 _SUMMARY = {
     "list": "List {many}", "create": "Create a {one}", "get": "Get a {one}", "replace": "Replace a {one}",
