@@ -23,9 +23,8 @@ class Kit(Model):
     """A document with entries."""
 
     label: str = ""
-    parts: list[Part] = []
+    parts: list[Part] = PlainField(default_factory=list)
     serial: str = PlainField(default_factory=lambda: new_id("serial"))
-
 
 
 async def test_a_change_in_place_that_is_not_written_fails_the_operation(lab: Lab) -> None:

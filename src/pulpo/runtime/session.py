@@ -197,7 +197,7 @@ class Session:
     # committing: for those who run operations
 
     def batch(self) -> Batch:
-        """What has gathered. Raises PulpoError PULPO417: a document was changed in place, and the change would be lost."""
+        """What has gathered. Raises PulpoError PULPO417: a document was changed in place and not written."""
         self._handed.refuse_changed()
         return Batch(tuple(self._writes), tuple(self._events))
 
