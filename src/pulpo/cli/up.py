@@ -16,7 +16,7 @@ from pulpo import settings as project_settings
 from pulpo.cli.status import show
 from pulpo.compile import record, write
 from pulpo.errors import PulpoError
-from pulpo.services import database, drive, sample
+from pulpo.services import database, drive, fit, sample
 from pulpo.services.plan import services
 from pulpo.settings import Settings
 
@@ -45,6 +45,8 @@ def up(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON obje
             database.set_up(root, server)
         _compile(root, report)
         _seed(root, settings, report)
+        for line in fit.look(root, settings) if fit.is_due(root, settings) else ():
+            report(line)
 
     try:
         status = drive.up(root, services(settings, database=server), prepare=prepare, report=report)
@@ -62,8 +64,17 @@ def _compile(root: Path, report: drive.Report) -> None:
     if not (root / _APPLICATION).exists():
         report("compiling, for the first time")
         _run(root, "PULPO802", "compile")
-    elif write.unchanged(root, record.inputs(root)) is None:
-        report("what is generated is from before the last change: `pulpo compile`, then up again")
+    elif write.unchanged(root, record.inputs(root)) is None and not _is_current(root):
+        report("starting what was compiled last; later changes need `pulpo compile`")
+
+
+def _is_current(root: Path) -> bool:
+    """Whether a compile would give what is there: nothing may be known of the last one, as in a fresh clone."""
+    try:
+        _run(root, "PULPO802", "compile", "--check")
+    except PulpoError:
+        return False
+    return True
 
 
 def _seed(root: Path, settings: Settings, report: drive.Report) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pulpo.engine")
 
-MISTAKES = frozenset({"PULPO405", "PULPO415", "PULPO417"})
+MISTAKES = frozenset({"PULPO405", "PULPO414", "PULPO415", "PULPO417"})
 """What only a change of code mends: trying again is of no use."""
 UNIQUE_TRIES = 10
 """How often an operation that meets a taken id or unique value runs again before that is its answer."""

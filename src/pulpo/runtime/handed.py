@@ -81,5 +81,5 @@ def _lost(document: Any, fields: list[str]) -> PulpoError:
     return PulpoError(
         "PULPO417",
         f'{name} "{document.id}" was changed in place ({", ".join(fields)}) and not given to the store',
-        hint=f"`ctx.store.replace({variable})` after the change, or `ctx.store.patch({variable}, {given})` in its place",
+        hint=f"`ctx.store.replace({variable})` after the change, or `ctx.store.patch({variable}, {given})` instead",
     )

@@ -8,10 +8,12 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import pydantic_core
+from pydantic import ValidationError
 
 from pulpo.errors import NotFound, PulpoError
 from pulpo.model.conditions import Compare, Condition, condition
 from pulpo.model.model import Model, now, timestamp
+from pulpo.runtime import shapes
 from pulpo.runtime.handed import Handed
 from pulpo.spec import Json, ModelSpec
 from pulpo.store.port import (
@@ -217,7 +219,10 @@ class Session:
     # inside
 
     def _read(self, model: type[M], text: str) -> M:
-        document = model.model_validate_json(text)
+        try:
+            document = model.model_validate_json(text)
+        except ValidationError as error:
+            raise shapes.unfit(model, error, pydantic_core.from_json(text).get("id")) from None
         self._handed.note(document, text)
         return document
 

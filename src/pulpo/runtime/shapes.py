@@ -37,6 +37,13 @@ def invalid(error: ValidationError, cls: type[BaseModel] | None = None) -> Pulpo
     return places(tuple(FieldError(pointer(item["loc"]), item["type"], _message(item, near)) for item in found))
 
 
+def unfit(cls: type[BaseModel], error: ValidationError, id: str) -> PulpoError:
+    """PULPO414 for a stored document that its model does not take."""
+    named = ", ".join(each.pointer for each in invalid(error, cls).errors)
+    hint = "run `pulpo db migrate --dry-run`"
+    return PulpoError("PULPO414", f'{cls.__name__} "{id}" no longer fits its model: {named}', hint=hint)
+
+
 def places(errors: tuple[FieldError, ...]) -> PulpoError:
     """PULPO602 for these places of a body."""
     named = ", ".join(error.pointer or "/" for error in errors[:NAMED]) + (", …" if len(errors) > NAMED else "")
