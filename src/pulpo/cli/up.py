@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ from pulpo.compile import record, write
 from pulpo.errors import PulpoError
 from pulpo.services import database, drive, fit, sample
 from pulpo.services.plan import services
-from pulpo.settings import Settings
+from pulpo.settings import STATE, Settings
 
 _APPLICATION = "generated/application.py"
 
@@ -34,7 +35,10 @@ def up(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON obje
 
     def report(line: str) -> None:
         if not as_json:
-            typer.echo(f"  {line}")
+            _say(f"  {line}")
+
+    for sentence in project_settings.unknown_variables(root):
+        report(sentence)
 
     server = database.own_server_plan(root, settings)
     if server is not None:
@@ -45,19 +49,44 @@ def up(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON obje
             database.set_up(root, server)
         _compile(root, report)
         _seed(root, settings, report)
-        for line in fit.look(root, settings) if fit.is_due(root, settings) else ():
-            report(line)
+        _fit(root, settings, report)
 
     try:
         status = drive.up(root, services(settings, database=server), prepare=prepare, report=report)
     except PulpoError as error:
-        if error.code == "PULPO703" and not as_json and drive.status(root).running:
-            typer.echo(show(drive.status(root)))
+        if error.code == "PULPO703":
+            _runs_already(root, error, as_json=as_json)
         raise
     if as_json:
-        typer.echo(json.dumps(asdict(status)))
+        _say(json.dumps(asdict(status)))
         return
-    typer.echo(f"\n{show(status)}\n\nup in {time.monotonic() - began:.1f} s; `pulpo down` stops it")
+    _say(f"\n{show(status)}\n\nup in {time.monotonic() - began:.1f} s; `pulpo down` stops it")
+
+
+def _fit(root: Path, settings: Settings, report: drive.Report) -> None:
+    for line in fit.look(root, settings) if fit.is_due(root, settings) else ():
+        report(line)
+
+
+def _runs_already(root: Path, error: PulpoError, *, as_json: bool) -> None:
+    """Show what runs, and say so where it is not what is compiled by now."""
+    status = drive.status(root)
+    if not status.running:
+        return
+    if not as_json:
+        _say(show(status))
+    if record.is_newer(root, than=root / STATE / "run.json"):
+        error.hint = "it runs what was compiled before: `pulpo down && pulpo up` starts what is compiled now"
+
+
+def _say(text: str) -> None:
+    """Print; where nobody listens any more, or the disk is full, what was started goes on all the same."""
+    try:
+        typer.echo(text)
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # or the interpreter fails at its end, on what is still to be written
+        os.close(nowhere)
 
 
 def _compile(root: Path, report: drive.Report) -> None:

@@ -218,7 +218,8 @@ def _written(fitted: Fitted, value: BaseModel, text: str, *, mended: bool) -> Fi
         fitted.changes += [("default", f"documents without {name}: its default") for name in lacking]
         fitted.changes += [("form", f"values of {name} in the form of its type") for name in changed]
         if not changed:  # what is there keeps its digits
-            new = exact.encode(_filled(before, after)) if lacking else None
+            fitted.text = exact.encode(_filled(before, after)) if lacking else None
+            return fitted
     fitted.text = new
     return fitted
 
