@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -128,3 +129,24 @@ async def test_the_document_says_what_is_closed(lab: Lab) -> None:
     assert body("/operations/more/mixed")["additionalProperties"] is False
     assert found["components"]["schemas"]["Rest"]["additionalProperties"] is True
     assert body("/operations/other/open")["additionalProperties"] is True
+
+
+@pytest.mark.parametrize("mode", ["dev", "production"])
+async def test_a_mistake_says_what_and_where_to_those_who_develop(lab: Lab, mode: str) -> None:
+    """The message and the line in the project; in production a message may be a secret, and stays in the log."""
+
+    async def body(_: object, ctx: Context) -> None:
+        raise KeyError("colour")
+
+    lab.step("lab.paint", body)
+    app = await lab.start()
+    app.settings = Settings.model_validate({**app.settings.model_dump(), "project": {"mode": mode}})
+    with pytest.raises(PulpoError) as refused:
+        await app.call("lab.paint", {}, caller=LOCAL)
+    assert refused.value.code == "PULPO401"
+    if mode == "dev":
+        assert re.fullmatch(
+            r"lab\.paint raised KeyError: 'colour' \(tests/runtime/test_inputs\.py:\d+\)", refused.value.detail
+        )
+    else:
+        assert refused.value.detail == "lab.paint raised KeyError"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from pulpo.errors import NotReady, PulpoError
-from pulpo.runtime import faults, shapes, telemetry
+from pulpo.runtime import broke, faults, shapes, telemetry
 from pulpo.runtime.context import Caller, Context, RunRef
 from pulpo.runtime.counts import Counts, Outcome
 from pulpo.runtime.deadlines import Deadlines, Expired
@@ -169,6 +169,8 @@ class Execution:
                 log.exception("%s failed in run %s", spec.name, self.step.run)
                 if failures >= retries or self.owner.stopping():
                     detail = f"{spec.name} raised {type(error).__name__}"
+                    if self.settings.project.mode == "dev":  # what it says may be secret where others read it
+                        detail += broke.said(error, spec.function)
                     raise PulpoError("PULPO401", detail, hint="the log has the traceback") from error
                 failures += 1
                 await self._back_off(failures, error)
