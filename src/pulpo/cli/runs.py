@@ -18,7 +18,7 @@ app = typer.Typer(
 
 _SETTLED = show.END_STATES | {"waiting"}
 _PAUSE_SECONDS = 0.1
-REFUSED, BROKEN = 3, 4
+REFUSED, BROKEN, UNFINISHED = 3, 4, 5
 
 
 @app.command("list")
@@ -97,13 +97,25 @@ def settle(place: Target, run: Any, *, timeout: float | None, to_end: bool) -> A
         to_end: Go on waiting while the run itself is waiting.
     """
     states = show.END_STATES if to_end else _SETTLED
-    waited = 0.0
+    waited, said = 0.0, ""
     document = place.run(run["id"])
     while document["state"] not in states and (timeout is None or waited < timeout):
+        if to_end and (why := _waits_for(document)) not in ("", said):
+            typer.echo(f"waiting: {why}", err=True)
+            said = why
         place.pause(_PAUSE_SECONDS)
         waited += _PAUSE_SECONDS
         document = place.run(run["id"])
     return document
+
+
+def _waits_for(run: Any) -> str:
+    """Why a run waits, in the words of its steps; empty where it does not."""
+    steps = (step for step in run.get("steps", []) if step["state"] == "waiting")
+    return "; ".join(
+        f"{step['operation']}" + (f"  {step['error']['code']}  {step['error']['detail']}" if step.get("error") else "")
+        for step in steps
+    )
 
 
 def print_run(run: Any, *, as_json: bool) -> None:
@@ -111,9 +123,16 @@ def print_run(run: Any, *, as_json: bool) -> None:
     typer.echo(json.dumps(run, ensure_ascii=False) if as_json else show.run_text(run))
 
 
-def exit_code(run: Any) -> int:
-    """How a command ends that carried out this run: 0 unless it came to another end than `completed`."""
-    if run["state"] not in show.END_STATES or run["state"] == "completed":
+def exit_code(run: Any, *, to_end: bool = False) -> int:
+    """How a command ends that carried out this run: 0 unless it came to another end than `completed`.
+
+    Args:
+        run: Its document.
+        to_end: The command was to wait for the end: one that has not come is no success.
+    """
+    if run["state"] not in show.END_STATES:
+        return UNFINISHED if to_end else 0
+    if run["state"] == "completed":
         return 0
     return BROKEN if (run.get("error") or {}).get("status", 409) >= 500 else REFUSED
 
