@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +55,20 @@ def load(root: Path) -> Project:
         found = (*found, *(_finding(error) for error in presentation.problems(app, settings.ui, root)))
     plans = build.plans(app)
     notices = () if found else shadows(app, lambda: _document(app, plans, settings))
-    return Project(root, settings, app, plans, checks.by_place(found), notices)
+    return Project(root, settings, app, plans, checks.by_place(found), (*notices, *_nested(app)))
+
+
+def _nested(app: AppSpec) -> Iterator[str]:
+    """Models that stand inside of another, or of an input: a copy of a document, where a reference is usually meant."""
+    models = {model.name for model in app.models}
+    holders = [(f"model {each.name}", each.fields) for each in app.models]
+    holders += [(f"the input of {each.name}", each.input.fields) for each in app.operations]
+    for holder, fields in holders:
+        for field in fields:
+            inner = field.item if field.item is not None else field
+            if inner.embedded in models:
+                wanted = f"list[Ref[{inner.embedded}]]" if field.item is not None else f"Ref[{inner.embedded}]"
+                yield f"{holder}: {field.name} holds a whole {inner.embedded}, a copy; to refer to one: {wanted}"
 
 
 def refusals(loaded: Project) -> tuple[Finding, ...]:

@@ -38,16 +38,18 @@ def init(
     values = {"name": root.name, "quoted_name": json.dumps(root.name, ensure_ascii=False), "database": line}
     if database is not None and (root / FILE).exists():
         _choose(root / FILE, database, line)
-    wanted = scaffold.files("config", **values) | (scaffold.files("sample", **values) if empty else {})
+    sample = scaffold.files("sample", **values)  # of it, only how tests are run goes into a project that is there
+    wanted = scaffold.files("config", **values) | (sample if empty else {_TESTS: sample[_TESTS]})
     written = scaffold.write_missing(root, wanted)
     for path in written:
         typer.echo(f"created  {path}")
     if not written:
         typer.echo("everything is there already")
-    sample = (root / "operations" / "tickets.py").is_file()
-    typer.echo("\nNext:\n" + "\n".join(f"  {line}" for line in (_SAMPLE_NEXT if sample else _NEXT)))
+    lines = _SAMPLE_NEXT if (root / "operations" / "tickets.py").is_file() else _NEXT
+    typer.echo("\nNext:\n" + "\n".join(f"  {line}" for line in lines))
 
 
+_TESTS = "pytest.ini"
 _SAMPLE_NEXT = (
     "python -m pytest    # test the operations (needs pytest and pytest-asyncio)",
     "pulpo up            # compile, start everything, say where it is",

@@ -9,6 +9,7 @@ import typer
 
 from pulpo.cli import show
 from pulpo.cli.options import AsJson, Given, Local, RunId, find_target
+from pulpo.errors import Nearest
 from pulpo.runtime.commands import read_input
 from pulpo.runtime.target import InProcess, Target
 
@@ -35,10 +36,14 @@ def list_runs(
     filters = {field: value for field, value in (("state", state), ("name", name), ("kind", kind)) if value is not None}
     with find_target(local=local) as place:
         found = place.runs(filters, limit)
+        known = [each["flow"] for each in place.flows()] if name and not found else []
     if as_json:
         typer.echo(json.dumps({"runs": found}, ensure_ascii=False))
     else:
         typer.echo(show.runs_table(found) if found else "no runs")
+        if name and not found and "." not in name and name not in known:
+            near = Nearest(tuple(known)).to(name) or f"there are {', '.join(known)}"
+            typer.echo(f'there is no flow "{name}": {near}', err=True)
 
 
 @app.command("show")
