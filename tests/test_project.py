@@ -52,3 +52,24 @@ def test_compiling_twice_writes_once(tmp_path: Path) -> None:
         project.compile_project(root)
     assert [str(finding.source) for finding in caught.value.findings] == ["operations/tracking.py:1"]
     assert {file: file.read_bytes() for file in (root / "generated").rglob("*.py")} == before
+
+
+def test_what_newcomers_mistake_is_told(tmp_path: Path) -> None:
+    """A class without its decorator is named with its file; a document inside of another is noted."""
+    for name, text in {
+        "models/shelf.py": (
+            "from pulpo import Model, datamodel\n\n\nclass Part(Model):\n    name: str\n\n\n"
+            '@datamodel\nclass Book(Model):\n    """A book."""\n\n\n'
+            '@datamodel\nclass Copy(Model):\n    """A copy."""\n\n    book: Book\n'
+        ),
+        "operations/shelves.py": (
+            "from pulpo import operation\n\nfrom models.shelf import Part\n\n\n"
+            '@operation(name="shelves.desk.count", models_in=[Part])\nasync def count() -> None:\n    """Count."""\n'
+        ),
+    }.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text)
+    loaded = project.load(tmp_path)
+    (found,) = loaded.findings
+    assert (found.code, found.hint) == ("PULPO201", "class Part in models/shelf.py has no @datamodel")
+    assert loaded.notices == ("model Copy: book holds a whole Book, a copy; to refer to one: Ref[Book]",)

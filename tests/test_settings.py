@@ -66,3 +66,42 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
     with pytest.raises(PulpoError, match="is not TOML") as caught:
         settings.load(tmp_path, {})
     assert caught.value.code == "PULPO105"
+
+
+@pytest.mark.parametrize(
+    ("written", "said", "hint"),
+    [
+        ("[api]\nprot = 1\n", "pulpo.toml, line 2: api.prot: there is no such setting", 'did you mean "port"?'),
+        ("[api]\nport = 70000\n", "pulpo.toml, line 2: api.port", None),
+        ("[ui]\nport = -1\n", "pulpo.toml, line 2: ui.port", None),
+        ("[engine]\nworkers = -1\n", "pulpo.toml, line 2: engine.workers", None),
+        ('[services.x]\ncommand = "c"\nport = 0\n', "pulpo.toml, line 3: services.x.port", None),
+        ('[services.x]\ncommand = "c"\nprot = 1\n', "services.x.prot: there is no such", 'did you mean "port"?'),
+        ('[[ui.cards]]\nkind = "count"\ntitle = ""\nmodle = ""\n', "ui.cards.0.modle", 'did you mean "model"?'),
+        ("sevices = 1\n", "pulpo.toml, line 1: sevices", 'did you mean "services"?'),
+    ],
+)
+def test_a_setting_that_is_wrong_is_named_with_its_line(
+    tmp_path: Path, written: str, said: str, hint: str | None
+) -> None:
+    """And with the nearest name where there is none like it."""
+    (tmp_path / "pulpo.toml").write_text(written)
+    with pytest.raises(PulpoError) as refused:
+        settings.load(tmp_path, {})
+    assert (refused.value.code, refused.value.hint) == ("PULPO105", hint)
+    assert said in refused.value.detail
+
+
+def test_a_variable_that_is_wrong_is_named(tmp_path: Path) -> None:
+    """Where the file says the same setting, the environment's value is the one that counts."""
+    (tmp_path / "pulpo.toml").write_text("[api]\nport = 8000\n")
+    with pytest.raises(PulpoError, match=r"PULPO_API_PORT: api\.port"):
+        settings.load(tmp_path, {"PULPO_API_PORT": "70000"})
+
+
+def test_variables_that_mean_nothing_are_told(tmp_path: Path) -> None:
+    """With the nearest that does; settings, services and the project's own section mean something."""
+    (tmp_path / "pulpo.toml").write_text('[services.mail-relay]\ncommand = "c"\nport = 1\n')
+    fine = ("PULPO_API_PORT", "PULPO_SERVICES_MAIL_RELAY_PORT", "PULPO_APP_KEY", "PULPO_API_URL", "HOME")
+    (told,) = settings.unknown_variables(tmp_path, dict.fromkeys((*fine, "PULPO_API_PROT"), "1"))
+    assert told == 'PULPO_API_PROT in the environment means nothing: did you mean "PULPO_API_PORT"?'

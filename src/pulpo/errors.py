@@ -62,6 +62,7 @@ CODES: Mapping[str, Code] = MappingProxyType(
         "PULPO414": Code("A recorded plan or value no longer fits the code", 500),
         "PULPO415": Code("A query reads a model that has pending writes", 500),
         "PULPO416": Code("A gate stopped the flow", 409),
+        "PULPO417": Code("A document was changed in place and not written", 500),
         # 5xx storing
         "PULPO501": Code("A document with this id exists", 409),
         "PULPO502": Code("A document has changed since it was read", 409),

@@ -95,3 +95,10 @@ def id_prefix(model: str) -> str:
 def title(name: str) -> str:
     """What a person reads: `validate_items` -> `Validate items`."""
     return name.replace("_", " ").strip().capitalize()
+
+
+def article(word: str) -> str:
+    """`a` or `an`, as it is said before a word: a user, an order."""
+    if re.match(r"u(?:ni|s[aeiu]|t[ei]|r[aeio])|eu|one", word):
+        return "a"
+    return "an" if word[:1] in "aeiou" or re.match("hour|heir|honou?r|honest", word) else "a"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pulpo import settings as settings_module
 from pulpo.compile import record, write
 from pulpo.declare.discover import load_app
-from pulpo.errors import Finding, ProjectErrors
+from pulpo.errors import Finding, ProjectErrors, PulpoError
 from pulpo.graph import build, checks
+from pulpo.runtime import presentation
 from pulpo.runtime.http.custom import shadows
 from pulpo.settings import Settings
 from pulpo.spec import AppSpec, FlowPlan, Json
@@ -51,9 +52,45 @@ def load(root: Path) -> Project:
     app, found = load_app(root, settings.project.name)
     if not any(finding.code == "PULPO101" for finding in found):
         found = (*found, *checks.check(app))
+        found = (*found, *(_finding(error) for error in presentation.problems(app, settings.ui, root)))
     plans = build.plans(app)
     notices = () if found else shadows(app, lambda: _document(app, plans, settings))
-    return Project(root, settings, app, plans, checks.by_place(found), notices)
+    return Project(root, settings, app, plans, checks.by_place(found), (*notices, *_nested(app)))
+
+
+def _nested(app: AppSpec) -> Iterator[str]:
+    """Models that stand inside of another, or of an input: a copy of a document, where a reference is usually meant."""
+    models = {model.name for model in app.models}
+    holders = [(f"model {each.name}", each.fields) for each in app.models]
+    holders += [(f"the input of {each.name}", each.input.fields) for each in app.operations]
+    for holder, fields in holders:
+        for field in fields:
+            inner = field.item if field.item is not None else field
+            if inner.embedded in models:
+                wanted = f"list[Ref[{inner.embedded}]]" if field.item is not None else f"Ref[{inner.embedded}]"
+                yield f"{holder}: {field.name} holds a whole {inner.embedded}, a copy; to refer to one: {wanted}"
+
+
+def refusals(loaded: Project) -> tuple[Finding, ...]:
+    """What `pulpo up` would refuse of the settings: they may be another machine's, so a compile does not mind."""
+    from pulpo.services.plan import services  # noqa: PLC0415 - a compile needs neither
+    from pulpo.store.connect import connect  # noqa: PLC0415
+
+    settings = loaded.settings
+    found = []
+    for refuse in (
+        lambda: services(settings),
+        lambda: connect(settings.database.url.get_secret_value(), loaded.root),
+    ):
+        try:
+            refuse()
+        except PulpoError as error:
+            found.append(_finding(error))
+    return tuple(found)
+
+
+def _finding(error: PulpoError) -> Finding:
+    return Finding(error.code, error.detail, None, error.hint)
 
 
 def _document(app: AppSpec, plans: Mapping[str, FlowPlan], settings: Settings) -> Mapping[str, Json]:

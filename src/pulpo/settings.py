@@ -6,15 +6,21 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from pulpo.errors import PulpoError
+from pulpo.errors import Nearest, PulpoError
 
 FILE = "pulpo.toml"
 STATE = ".pulpo"
 """The folder, in the project's root, of what a running project keeps: database, logs, run.json."""
+
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+"""A port to listen on; 0 lets the system choose one."""
+FixedPort = Annotated[int, Field(ge=1, le=65535)]
+"""A port that others have to know."""
 
 
 class Section(BaseModel):
@@ -50,11 +56,11 @@ class EngineSettings(Section):
 
     kind: Literal["embedded", "prefect"] = "embedded"
     flows: dict[str, Literal["embedded", "prefect"]] = {}
-    workers: int = 0
+    workers: int = Field(default=0, ge=0)
     in_api: bool = True
-    concurrency: int = 200
-    lease: float = 10.0
-    recoveries: int = 10
+    concurrency: int = Field(default=200, ge=1)
+    lease: float = Field(default=10.0, gt=0)
+    recoveries: int = Field(default=10, ge=0)
     delay: str = ""
 
     def of(self, flow: str) -> Literal["embedded", "prefect"]:
@@ -107,7 +113,7 @@ class ApiSettings(Section):
     """
 
     host: str = "127.0.0.1"
-    port: int = 8000
+    port: Port = 8000
     hosts: tuple[str, ...] = ()
     body_limit: int = 1_048_576
     page_limit: int = 100
@@ -162,7 +168,7 @@ class UiSettings(Section):
     """`[ui]`: `title` stands in the header, `currency` is that of amounts, `groups` order the models in the sidebar."""
 
     enabled: bool = True
-    port: int = 3000
+    port: Port = 3000
     title: str = ""
     currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
     groups: tuple[str, ...] = ()
@@ -183,7 +189,7 @@ class ServiceSettings(Section):
     """
 
     command: str
-    port: int | None = None
+    port: FixedPort | None = None
     health: str = "/livez"
     env: dict[str, str] = {}
 
@@ -231,9 +237,76 @@ def load(root: Path, environ: Mapping[str, str] = os.environ) -> Settings:
     try:
         return Settings.model_validate(data)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
+        found = error.errors(include_url=False, include_input=False)
+        first = next(
+            (each for each in found if each["type"] == "extra_forbidden"), found[0]
+        )  # often why one is missing
         place = ".".join(str(part) for part in first["loc"])
-        raise PulpoError("PULPO105", f"{FILE} or the environment: {place}: {first['msg']}") from None
+        at, hint = _line(root / FILE, first["loc"]), None
+        message = first["msg"]
+        if first["type"] == "extra_forbidden":
+            message, known = "there is no such setting", _known(first["loc"][:-1])
+            hint = Nearest(known).to(str(first["loc"][-1])) or f"there are {', '.join(known)}"
+        variable = f"PULPO_{place.replace('.', '_').upper()}"
+        where = variable if variable in environ else f"{FILE}, line {at}" if at else f"{FILE} or the environment"
+        raise PulpoError("PULPO105", f"{where}: {place}: {message}", hint=hint) from None
+
+
+def unknown_variables(root: Path, environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """A sentence for every `PULPO_…` variable of the environment that means nothing, with the nearest that does."""
+    known = [f"PULPO_{name.upper()}_{key.upper()}" for name in Settings.model_fields for key in _keys(name)]
+    known += [
+        service_variable(service, key) for service in _table(_read(root / FILE), "services") for key in _SERVICE_KEYS
+    ]
+    found = []
+    for name in sorted(environ):
+        if name.startswith("PULPO_") and name not in (*known, *_OTHERS) and not name.startswith(_FREE):
+            near = Nearest((*known, *_OTHERS)).to(name)
+            found.append(f"{name} in the environment means nothing" + (f": {near}" if near else ""))
+    return tuple(found)
+
+
+_OTHERS = ("PULPO_API_URL", "PULPO_CRASH_AT", "PULPO_SUPERVISED_ROOT", "PULPO_MONGODB_PASSWORD", "PULPO_SHELL_URL")
+"""Variables that are no settings."""
+_FREE = ("PULPO_APP_", "PULPO_TEST_", "PULPO_UPDATE_")
+_SERVICE_KEYS = tuple(ServiceSettings.model_fields)
+
+
+def _keys(section: str) -> tuple[str, ...]:
+    return () if section in ("services", "app") else tuple(_section(section).model_fields)
+
+
+def _known(path: tuple[int | str, ...]) -> tuple[str, ...]:
+    """The names that may stand at a place of the file."""
+    cls: type[BaseModel] = Settings
+    for part in path:
+        if isinstance(part, int) or (cls is not Settings and part not in cls.model_fields):
+            continue  # an entry of a list, the name of a service
+        cls = _inner(cls.model_fields[part].annotation) if part in cls.model_fields else cls
+    return tuple(cls.model_fields)
+
+
+def _inner(annotation: Any) -> type[BaseModel]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(_inner(each) for each in get_args(annotation) if each is not str and each is not Ellipsis)
+
+
+def _line(file: Path, path: tuple[int | str, ...]) -> int | None:
+    """The line of a key, where it is written as one under its `[section]`; None where that cannot be told."""
+    if not file.is_file() or any(isinstance(part, int) for part in path):
+        return None
+    *section, key = (str(part) for part in path)
+    at = ""
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        text = line.strip()
+        if text.startswith("["):
+            at = text.partition("#")[0].strip().strip("[]").replace('"', "").replace(" ", "")
+            if at == ".".join((*section, key)):
+                return number
+        elif at == ".".join(section) and text.partition("=")[0].strip().strip("\"'") == key:
+            return number
+    return None
 
 
 def state_folder(root: Path) -> Path:

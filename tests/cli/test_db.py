@@ -16,9 +16,11 @@ from pathlib import Path
 import apsw
 import pytest
 
+from pulpo import settings
 from pulpo.cli.db.progress import Meter, duration, size
 from pulpo.model.model import now, timestamp
 from pulpo.runtime.workers import begun, host
+from pulpo.services import fit
 from pulpo.store.port import Collection, Record
 from pulpo.store.transfer import Progress
 from pulpo.testing.conformance.upkeep import filling
@@ -236,9 +238,29 @@ def test_a_migration_shows_first_what_it_would_do(desk: Path, pulpo: Pulpo) -> N
     assert pulpo("db", "migrate", "--check").code == 1
     refused = pulpo("db", "migrate")
     assert (refused.code, refused.err.split()[0], "LOST" in refused.out) == (3, "PULPO508", True)
-    assert json.loads(pulpo("db", "migrate", "--allow-loss", "--json").out)["rewritten"] == 1
+    assert json.loads(pulpo("db", "migrate", "--allow-loss", "--json").out)["rewritten"] == 2
     assert pulpo("db", "migrate", "--check").code == 0
     assert "nothing to do: 2 documents" in pulpo("db", "migrate").out
+
+
+def test_what_does_not_fit_is_found_in_a_sample(desk: Path, pulpo: Pulpo) -> None:
+    """Each model in a sentence; when everything fits, it is not looked at again before the models change."""
+    file = desk / ".pulpo" / "data.db"
+    put(file, ticket(1), ticket(2, nonsense=True))
+    known = settings.load(desk)
+    assert fit.is_due(desk, known)
+    unfit, lacking = fit.look(desk, known)
+    assert unfit.startswith(
+        "documents of tickets do not fit their model (at least 1): run `pulpo db migrate --dry-run`"
+    )
+    assert "documents without urgent: its default" in lacking
+    assert fit.is_due(desk, known)
+    pulpo("db", "migrate", "--allow-loss")
+    assert fit.look(desk, known) == ()
+    assert not fit.is_due(desk, known)
+    model = desk / "models" / "ticket.py"
+    model.write_text(model.read_text() + "\n")
+    assert fit.is_due(desk, known)
 
 
 def test_the_shell_reads_unless_told_otherwise(desk: Path, pulpo: Pulpo) -> None:

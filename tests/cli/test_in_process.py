@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from .conftest import Run, cpu_seconds
+from .conftest import Run, _forget_projects, cpu_seconds
 
 
 def test_an_operation_writes_and_another_reads(run: Run, desk: Path) -> None:
@@ -130,3 +130,18 @@ def test_a_seed_that_cannot_be_used_is_named(run: Run, desk: Path) -> None:
 def test_it_is_quick(desk: Path) -> None:
     """An operation in a process of its own, start-up included: 0.6 s."""
     assert cpu_seconds(desk, "tickets", "desk", "open_ticket", "--title", "x") < 0.6
+
+
+def test_a_flow_that_still_waits_is_no_success(run: Run, desk: Path) -> None:
+    """--wait --timeout ends with 5 and says what is waited for; without --wait the run is left to wait, with 0."""
+    (desk / "operations" / "parcel.py").write_text(
+        "from pulpo import NotReady, operation\n\n\n"
+        '@operation(name="parcels.dock.receive")\nasync def receive() -> None:\n'
+        '    """Take a parcel in."""\n    raise NotReady("not_here", "the parcel is on its way")\n'
+    )
+    assert run("compile").code == 0
+    _forget_projects()
+    ran = run("flows", "run", "parcels", "--wait", "--timeout", "1")
+    assert ran.code == 5, ran.err
+    assert "waiting: parcels.dock.receive  not_here  the parcel is on its way" in ran.err
+    assert run("flows", "run", "parcels").code == 0

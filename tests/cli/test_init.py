@@ -49,11 +49,11 @@ def test_it_can_be_run_twice(run: Run, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_folder_with_models_gets_what_is_missing(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No sample beside code of one's own."""
+    """No sample beside code of one's own, but how its tests are run."""
     (tmp_path / "models").mkdir()
     monkeypatch.chdir(tmp_path)
     assert run("cli", "init").code == 0
-    assert files(tmp_path) == CONFIG
+    assert files(tmp_path) == sorted([*CONFIG, "pytest.ini"])
 
 
 def test_mongodb_is_chosen_in_the_settings(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,7 +76,7 @@ class TestCommands:
         assert recorder.calls == [("orders.checkout.validate_items", {"order_id": "ORD-1", "items": []}, None)]
 
     def test_typed_options_are_fields(self, run: Run, recorder: Recorder) -> None:
-        """Each goes out as its kind: amounts as exact text, numbers as numbers; one whose name is taken is prefixed."""
+        """Each goes out as its kind: amounts and numbers as numbers; one whose name is taken is prefixed."""
         ran = run(
             *("orders", "checkout", "validate_payment", "--order-id", "ORD-1", "--payment-method", "invoice"),
             *("--amount", "19.99", "--parts", "3", "--weight", "1.5", "--no-express", "--field-key", "k"),
@@ -85,7 +85,7 @@ class TestCommands:
         expected: Mapping[str, Any] = {
             "order_id": "ORD-1",
             "payment_method": "invoice",
-            "amount": "19.99",
+            "amount": 19.99,
             "parts": 3,
             "weight": 1.5,
             "express": False,

@@ -308,3 +308,19 @@ def test_problems_are_kept_and_do_not_raise() -> None:
         "PULPO208", "PULPO209", "PULPO209", "PULPO103", "PULPO103", "PULPO102", "PULPO102", "PULPO102",
     ]  # fmt: skip
     assert isinstance(Odd.__pulpo__, ModelSpec)
+
+
+def test_a_model_does_not_declare_again_what_every_document_has() -> None:
+    """Also where a class in between does; the rules of `id`, `version` and the timestamps are not a project's."""
+
+    class Base(Model):
+        version: int = 7  # type: ignore[assignment]
+
+    @datamodel
+    class Ticket(Base):
+        id: str = "x"
+        title: str = ""
+
+    assert [finding.code for finding in findings()] == ["PULPO102", "PULPO102"]
+    assert "declares id again" in findings()[0].message
+    assert "Base declares version again" in findings()[1].message

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
 from pulpo.errors import PulpoError
-from pulpo.runtime.presentation import presentation
+from pulpo.runtime.presentation import presentation, problems
 from pulpo.settings import UiSettings
 from pulpo.spec import AppSpec, FieldSpec, ModelSpec
 
@@ -53,3 +54,26 @@ def test_a_card_that_cannot_be_drawn_is_refused(card: dict[str, Any], said: str)
     with pytest.raises(PulpoError, match=said) as caught:
         drawn({"title": "Wrong", **card})
     assert caught.value.code == "PULPO105"
+
+
+def test_all_that_is_wrong_is_found_before_anybody_looks(tmp_path: Path) -> None:
+    """Cards, the filters they ask with, icons, and modules that are not there; what is there is fine."""
+    (tmp_path / "ui").mkdir()
+    (tmp_path / "ui" / "there.js").touch()
+    ui = UiSettings.model_validate(
+        {
+            "cards": [
+                {"kind": "count", "title": "A", "model": "Ordr"},
+                {"kind": "count", "title": "B", "model": "Order", "filter": "totl[gt]=1"},
+                {"kind": "count", "title": "C", "model": "Order", "filter": "total[gte]=1&created_at[gte]=@today"},
+            ],
+            "pages": [
+                {"name": "p", "title": "P", "module": "gone.js", "icon": "bord"},
+                {"name": "q", "title": "Q", "module": "there.js", "icon": "board"},
+            ],
+        }
+    )
+    found = [(error.code, error.detail) for error in problems(APP, ui, tmp_path)]
+    assert [code for code, _ in found] == ["PULPO105"] * 4
+    for (_, detail), said in zip(found, ('no model "Ordr"', "totl", 'icon "bord"', "ui/gone.js"), strict=True):
+        assert said in detail

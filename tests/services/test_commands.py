@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import urllib.request
 
 import pytest
 
-from pulpo.services import drive, processes
+from pulpo.services import drive, ports, processes
 
 from .conftest import free_port
 
@@ -79,13 +80,17 @@ def test_a_project_goes_up_serves_and_comes_down(project):
 
 
 def test_up_says_that_what_is_generated_is_old(project):
-    """It starts what there is; after a compile it has nothing to say."""
+    """It starts what there is; where a compile would give the same, it has nothing to say."""
     project.run("compile")
-    (project.root / "operations" / "later.py").write_text("")
-    assert "pulpo compile" in project.run("up")
+    model = project.root / "models" / "ticket.py"
+    model.write_text(model.read_text() + "    colour: str = 'red'\n")
+    assert "starting what was compiled last; later changes need `pulpo compile`" in project.run("up")
     project.run("down")
     project.run("compile")
-    assert "pulpo compile" not in project.run("up")
+    assert "compile" not in project.run("up")
+    project.run("down")
+    shutil.rmtree(project.root / ".pulpo")
+    assert "compile" not in project.run("up")
 
 
 def test_up_is_healthy_in_five_seconds(project):
@@ -151,3 +156,61 @@ def test_json_is_one_object(project):
     assert all(each["level"] == "ok" for each in json.loads(project.run("doctor", "--json"))["findings"])
     assert json.loads(project.run("down", "--json")) == {"was_running": True, "services": ["api", "ui"], "killed": 0}
     assert json.loads(project.run("down", "--json"))["was_running"] is False
+
+
+def test_what_cannot_be_printed_does_not_take_down_what_was_started(project):
+    """A full disk behind standard output: the project is up all the same."""
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device, given on as a descriptor
+        command = [sys.executable, "-m", "pulpo.cli.main", "up"]
+        done = subprocess.run(
+            command,
+            cwd=project.root,
+            env=project.environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(project.run("status", "--json"))["healthy"]
+
+
+def test_up_says_that_something_older_runs(project):
+    """After another compile the second `up` says how to start what is compiled now."""
+    project.run("up")
+    assert "`pulpo down` stops it" in project.run("up", code=1)
+    model = project.root / "models" / "ticket.py"
+    model.write_text(model.read_text() + "    colour: str = 'red'\n")
+    project.run("compile")
+    assert "`pulpo down && pulpo up`" in project.run("up", code=1)
+
+
+def test_check_finds_what_up_refuses(project):
+    """The mode, the database's address, a command without its port; and what the environment says in vain."""
+    toml = project.root / "pulpo.toml"
+    toml.write_text('[project]\nmode = "production"\n[database]\nurl = "postgres://x"\n')
+    project.environment["PULPO_API_PROT"] = "1"
+    found = json.loads(project.run("check", "--json", code=1))
+    assert [each["code"] for each in found["findings"]] == ["PULPO705", "PULPO105"]
+    assert "PULPO_API_PROT" in found["notices"][0]
+    toml.write_text('[services.x]\ncommand = "x {port}"\n')
+    assert "names {port} and no port is set" in project.run("check", code=1)
+
+
+def test_a_port_that_pulpo_dev_has_is_told(project):
+    """A second `pulpo dev` ends at once, and `up` says who is there."""
+    port = project.environment["PULPO_API_PORT"]
+    command = [sys.executable, "-m", "pulpo.cli.main", "dev"]
+    with subprocess.Popen(command, cwd=project.root, env=project.environment, stderr=subprocess.DEVNULL) as first:
+        try:
+            deadline = time.monotonic() + 30
+            while not ports.is_taken("127.0.0.1", int(port)):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            for asked in ("dev", "up"):
+                told = project.run(asked, code=4)
+                assert "PULPO701" in told
+                assert f"`pulpo dev` of the project in {project.root}" in told
+        finally:
+            first.terminate()
+            first.wait(20)

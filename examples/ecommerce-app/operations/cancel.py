@@ -17,7 +17,7 @@ from shop.states import move_obligation
 from pulpo import Context, Money, Ref, Refused, operation
 
 
-class CancelInput(BaseModel, extra="forbid"):
+class CancelInput(BaseModel):
     """The order, and why."""
 
     order_id: Ref[Order]
@@ -64,7 +64,7 @@ async def cancel(data: CancelInput, ctx: Context) -> CancelOutput:
     )
 
 
-class ExpireInput(BaseModel, extra="forbid"):
+class ExpireInput(BaseModel):
     """The order whose time is over."""
 
     order_id: Ref[Order]

@@ -16,7 +16,7 @@ from shop.settings import shop_settings
 from pulpo import Context, Money, Ref, Refused, Timestamp, operation
 
 
-class ItemRequest(BaseModel, extra="forbid"):
+class ItemRequest(BaseModel):
     """A line as a client sees it."""
 
     product_id: Ref[Product]
@@ -33,7 +33,7 @@ class Problem(BaseModel):
     product_id: str | None = None
 
 
-class ValidateItemsInput(BaseModel, extra="forbid"):
+class ValidateItemsInput(BaseModel):
     """The order, and optionally the lines that the client believes it has."""
 
     order_id: Ref[Order]
@@ -100,7 +100,7 @@ def _differences(items: list[ItemRequest], wanted: dict[str, int], prices: dict[
     return problems
 
 
-class ValidatePaymentInput(BaseModel, extra="forbid"):
+class ValidatePaymentInput(BaseModel):
     """The order, and what it is to be paid with: a kind (`credit_card`), a customer's method, or a gateway token."""
 
     order_id: Ref[Order]
@@ -135,7 +135,7 @@ async def validate_payment(data: ValidatePaymentInput, ctx: Context) -> Validate
     return ValidatePaymentOutput(valid=not problems, problems=problems)
 
 
-class CalculateShippingInput(BaseModel, extra="forbid"):
+class CalculateShippingInput(BaseModel):
     """The order and where to; another place than the order's own gives an estimate that is not applied."""
 
     order_id: Ref[Order]

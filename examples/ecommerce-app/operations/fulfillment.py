@@ -26,7 +26,7 @@ from pulpo import Context, Money, NotReady, Ref, Refused, Timestamp, group, oper
 group("orders.fulfillment", after=["orders.checkout"])
 
 
-class Line(BaseModel, extra="forbid"):
+class Line(BaseModel):
     """So many units of a product; what else a client knows of the line is not looked at here."""
 
     product_id: Ref[Product]
@@ -35,7 +35,7 @@ class Line(BaseModel, extra="forbid"):
     total_price: Money | None = None
 
 
-class ReserveItemsInput(BaseModel, extra="forbid"):
+class ReserveItemsInput(BaseModel):
     """The order."""
 
     order_id: Ref[Order]
@@ -94,7 +94,7 @@ async def reserve_items(data: ReserveItemsInput, ctx: Context) -> ReserveItemsOu
     )
 
 
-class PickItemsInput(BaseModel, extra="forbid"):
+class PickItemsInput(BaseModel):
     """The order; what to pick (default: everything that is held) and what was found of it (default: all)."""
 
     order_id: Ref[Order]
@@ -189,7 +189,7 @@ def _correct_count(ctx: Context, product_id: str, missing: int, order_id: str) -
     )
 
 
-class PackItemsInput(BaseModel, extra="forbid"):
+class PackItemsInput(BaseModel):
     """The order; what to pack (default: everything, which must have been picked) and what the scale says in grams."""
 
     order_id: Ref[Order]
@@ -250,7 +250,7 @@ async def pack_items(data: PackItemsInput, ctx: Context) -> PackItemsOutput:
     return PackItemsOutput(shipment_id=shipment.id, parcels=len(boxes), parcel_grams=grams)
 
 
-class ShipItemsInput(BaseModel, extra="forbid"):
+class ShipItemsInput(BaseModel):
     """The order, and which of its shipments (default: the one that is packed)."""
 
     order_id: Ref[Order]

@@ -17,7 +17,7 @@ from shop.incidents import close
 from pulpo import Context, Ref, Refused, operation
 
 
-class ResolveInput(BaseModel, extra="forbid"):
+class ResolveInput(BaseModel):
     """The incident, and what is done: `release` the hold, or `cancel` the order."""
 
     incident_id: Ref[Incident]

@@ -21,7 +21,7 @@ from pulpo import Context, Money, NotReady, PulpoError, Ref, Refused, group, ope
 group("payments.processing", after=["orders.checkout"])
 
 
-class ChargeInput(BaseModel, extra="forbid"):
+class ChargeInput(BaseModel):
     """The order; what to charge (default: the customer's first method) and what the client believes is owed."""
 
     order_id: Ref[Order]
@@ -178,7 +178,7 @@ async def void(data: VoidInput, ctx: Context) -> VoidOutput:
     return output
 
 
-class ConfirmInput(BaseModel, extra="forbid"):
+class ConfirmInput(BaseModel):
     """The order; the payment or transaction that the client means, which must be the order's."""
 
     order_id: Ref[Order]
@@ -303,7 +303,7 @@ async def _captured_by(ctx: Context, payment: Payment) -> bool:
     return known is not None and known.capture_key == ctx.idempotency_key
 
 
-class VerifyInput(BaseModel, extra="forbid"):
+class VerifyInput(BaseModel):
     """The order, and the payment that the client means."""
 
     order_id: Ref[Order]

@@ -14,7 +14,7 @@ from pulpo import Context, PulpoError, Ref, Refused, operation
 TRIES = 3
 
 
-class UpdateCustomerInput(BaseModel, extra="forbid"):
+class UpdateCustomerInput(BaseModel):
     """The order, and what to tell of it (default: the state it is in)."""
 
     order_id: Ref[Order]

@@ -8,7 +8,7 @@ from pulpo import Context, Ref, group, operation
 group("tasks.report", after=["tasks.review"])
 
 
-class ProjectInput(BaseModel, extra="forbid"):
+class ProjectInput(BaseModel):
     """The project that is reviewed."""
 
     project_id: Ref[Project]
@@ -59,7 +59,7 @@ async def archive(data: ProjectInput, ctx: Context) -> Archived:
     return Archived(archived=len(tasks))
 
 
-class ReportInput(BaseModel, extra="forbid"):
+class ReportInput(BaseModel):
     """The project, and what was found."""
 
     project_id: Ref[Project]

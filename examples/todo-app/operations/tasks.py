@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 from pulpo import Context, Ref, Refused, operation
 
 
-class AssignInput(BaseModel, extra="forbid"):
+class AssignInput(BaseModel):
     """The task, and who is to do it."""
 
     task_id: Ref[Task]
@@ -31,7 +31,7 @@ async def assign(data: AssignInput, ctx: Context) -> AssignOutput:
     return AssignOutput(assignee=person.name, state=task.state)
 
 
-class FinishInput(BaseModel, extra="forbid"):
+class FinishInput(BaseModel):
     """The task that is done."""
 
     task_id: Ref[Task]

@@ -14,21 +14,19 @@ FINDINGS = 1
 
 def check(*, as_json: AsJson = False) -> None:
     """Report a project's problems. Writes nothing."""
-    from pulpo import project
+    from pulpo import project, settings
 
     loaded = project.load(project_root())
     app = loaded.app
+    findings = (*loaded.findings, *project.refusals(loaded))
+    notices = (*loaded.notices, *settings.unknown_variables(loaded.root))
     if as_json:
-        typer.echo(
-            json.dumps(
-                {"findings": show.findings_json(loaded.findings), "notices": list(loaded.notices)}, ensure_ascii=False
-            )
-        )
-    elif loaded.findings:
-        typer.echo(show.findings_text(loaded.findings))
+        typer.echo(json.dumps({"findings": show.findings_json(findings), "notices": list(notices)}, ensure_ascii=False))
+    elif findings:
+        typer.echo(show.findings_text(findings))
     else:
         counts = (len(app.models), "model"), (len(app.operations), "operation"), (len(loaded.plans), "flow")
         typer.echo(f"{', '.join(show.counted(count, noun) for count, noun in counts)}: no problems")
-    for notice in () if as_json else loaded.notices:
+    for notice in () if as_json else notices:
         typer.echo(f"note  {notice}")
-    raise typer.Exit(FINDINGS if loaded.findings else 0)
+    raise typer.Exit(FINDINGS if findings else 0)

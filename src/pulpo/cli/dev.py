@@ -27,14 +27,21 @@ _LOOK_MILLISECONDS = 500
 _IGNORED = ("generated", ".pulpo", ".venv", ".git", "node_modules", "__pycache__", ".mypy_cache", ".pytest_cache")
 
 
-def dev(*, port: Annotated[int | None, typer.Option(help="Listen on this port; by default api.port.")] = None) -> None:
+def dev(
+    *,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Listen on this port; by default api.port.")
+    ] = None,
+) -> None:
     """Serve the API, and compile and restart it whenever a file is saved.
 
     While the code has problems they are shown, and the last version that compiled and loads goes on serving.
     """
     import watchfiles
 
-    root, stop = project_root(), _told_to_stop()
+    root = project_root()
+    _refuse_taken(root, port)
+    stop = _told_to_stop()
     processes = Processes(root)
     with _server(processes, port, stop) as server:
         server.restart(compiled=processes.compile())
@@ -53,6 +60,22 @@ def dev(*, port: Annotated[int | None, typer.Option(help="Listen on this port; b
             names = sorted({Path(path).relative_to(root).as_posix() for _, path in changed})
             typer.echo(f"changed  {', '.join(names)}", err=True)
             server.restart(compiled=processes.compile())
+
+
+def _refuse_taken(root: Path, port: int | None) -> None:
+    """Raise PulpoError PULPO701 where something listens there already; settings that cannot be read are said later."""
+    from pulpo import settings
+    from pulpo.errors import PulpoError
+    from pulpo.services import ports
+    from pulpo.services.plan import API, ServicePlan
+
+    try:
+        api = settings.load(root).api
+    except PulpoError:
+        return
+    plan = ServicePlan(API, (), host=api.host, port=api.port if port is None else port, setting="PULPO_API_PORT")
+    if plan.port:
+        ports.check((plan,), command="pulpo dev")
 
 
 def _told_to_stop() -> threading.Event:

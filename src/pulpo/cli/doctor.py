@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from pulpo import settings as project_settings
+from pulpo.services import fit
 from pulpo.services.doctor import Examined, examine
 
 _FAILED = 1
@@ -20,7 +21,8 @@ _FAILED = 1
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
     """Check this machine and the project's set-up. Exit code 1 where something must be done."""
     root = project_settings.find_root(Path.cwd())
-    found = (*examine(root, project_settings.load(root)), _generated(root))
+    settings = project_settings.load(root)
+    found = (*examine(root, settings), _generated(root), *(Examined("warn", each) for each in fit.look(root, settings)))
     if as_json:
         typer.echo(json.dumps({"findings": [asdict(each) for each in found]}))
     else:

@@ -52,7 +52,9 @@ def run_flow(
     *,
     given: Given = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the run has ended, and exit by how it did.")] = False,
-    timeout: Annotated[float | None, typer.Option(min=0, help="Wait at most so many seconds.")] = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=0, help="Wait at most so many seconds; exit code 5 where the run goes on.")
+    ] = None,
     key: Key = None,
     as_json: AsJson = False,
     local: Local = False,
@@ -70,7 +72,7 @@ def run_flow(
         runs.print_run(run, as_json=as_json)
     else:
         typer.echo(f"{show.run_summary(run)}\n`pulpo runs watch {run['id']}` follows it")
-    raise typer.Exit(runs.exit_code(run) if followed else 0)
+    raise typer.Exit(runs.exit_code(run, to_end=wait) if followed else 0)
 
 
 @app.command("schedule")

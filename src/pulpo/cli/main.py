@@ -1,6 +1,7 @@
 """`pulpo`: find the command, run it, and turn what went wrong into text or JSON and an exit code.
 
-Exit codes: 0 done; 1 findings or stale; 2 usage or invalid input; 3 refused by the application; 4 something is broken.
+Exit codes: 0 done; 1 findings or stale; 2 usage or invalid input; 3 refused by the application; 4 something is broken;
+5 a run goes on longer than it was to be waited for.
 """
 
 from __future__ import annotations

@@ -42,16 +42,18 @@ def init(
             _choose(root / FILE, database, line)
         if engine is not None:
             _choose_engine(root / FILE, engine)
-    wanted = scaffold.files("config", **values) | (scaffold.files("sample", **values) if empty else {})
+    sample = scaffold.files("sample", **values)  # of it, only how tests are run goes into a project that is there
+    wanted = scaffold.files("config", **values) | (sample if empty else {_TESTS: sample[_TESTS]})
     written = scaffold.write_missing(root, wanted)
     for path in written:
         typer.echo(f"created  {path}")
     if not written:
         typer.echo("everything is there already")
-    sample = (root / "operations" / "tickets.py").is_file()
-    typer.echo("\nNext:\n" + "\n".join(f"  {line}" for line in (_SAMPLE_NEXT if sample else _NEXT)))
+    lines = _SAMPLE_NEXT if (root / "operations" / "tickets.py").is_file() else _NEXT
+    typer.echo("\nNext:\n" + "\n".join(f"  {line}" for line in lines))
 
 
+_TESTS = "pytest.ini"
 _SAMPLE_NEXT = (
     "python -m pytest    # test the operations (needs pytest and pytest-asyncio)",
     "pulpo up            # compile, start everything, say where it is",

@@ -9,6 +9,7 @@ import typer
 
 from pulpo.cli import show
 from pulpo.cli.options import AsJson, Given, Local, RunId, find_target
+from pulpo.errors import Nearest
 from pulpo.runtime.commands import read_input
 from pulpo.runtime.target import InProcess, Target
 
@@ -18,7 +19,7 @@ app = typer.Typer(
 
 _SETTLED = show.END_STATES | {"waiting"}
 _PAUSE_SECONDS = 0.1
-REFUSED, BROKEN = 3, 4
+REFUSED, BROKEN, UNFINISHED = 3, 4, 5
 
 
 @app.command("list")
@@ -35,10 +36,14 @@ def list_runs(
     filters = {field: value for field, value in (("state", state), ("name", name), ("kind", kind)) if value is not None}
     with find_target(local=local) as place:
         found = place.runs(filters, limit)
+        known = [each["flow"] for each in place.flows()] if name and not found else []
     if as_json:
         typer.echo(json.dumps({"runs": found}, ensure_ascii=False))
     else:
         typer.echo(show.runs_table(found) if found else "no runs")
+        if name and not found and "." not in name and name not in known:
+            near = Nearest(tuple(known)).to(name) or f"there are {', '.join(known)}"
+            typer.echo(f'there is no flow "{name}": {near}', err=True)
 
 
 @app.command("show")
@@ -97,13 +102,25 @@ def settle(place: Target, run: Any, *, timeout: float | None, to_end: bool) -> A
         to_end: Go on waiting while the run itself is waiting.
     """
     states = show.END_STATES if to_end else _SETTLED
-    waited = 0.0
+    waited, said = 0.0, ""
     document = place.run(run["id"])
     while document["state"] not in states and (timeout is None or waited < timeout):
+        if to_end and (why := _waits_for(document)) not in ("", said):
+            typer.echo(f"waiting: {why}", err=True)
+            said = why
         place.pause(_PAUSE_SECONDS)
         waited += _PAUSE_SECONDS
         document = place.run(run["id"])
     return document
+
+
+def _waits_for(run: Any) -> str:
+    """Why a run waits, in the words of its steps; empty where it does not."""
+    steps = (step for step in run.get("steps", []) if step["state"] == "waiting")
+    return "; ".join(
+        f"{step['operation']}" + (f"  {step['error']['code']}  {step['error']['detail']}" if step.get("error") else "")
+        for step in steps
+    )
 
 
 def print_run(run: Any, *, as_json: bool) -> None:
@@ -111,9 +128,16 @@ def print_run(run: Any, *, as_json: bool) -> None:
     typer.echo(json.dumps(run, ensure_ascii=False) if as_json else show.run_text(run))
 
 
-def exit_code(run: Any) -> int:
-    """How a command ends that carried out this run: 0 unless it came to another end than `completed`."""
-    if run["state"] not in show.END_STATES or run["state"] == "completed":
+def exit_code(run: Any, *, to_end: bool = False) -> int:
+    """How a command ends that carried out this run: 0 unless it came to another end than `completed`.
+
+    Args:
+        run: Its document.
+        to_end: The command was to wait for the end: one that has not come is no success.
+    """
+    if run["state"] not in show.END_STATES:
+        return UNFINISHED if to_end else 0
+    if run["state"] == "completed":
         return 0
     return BROKEN if (run.get("error") or {}).get("status", 409) >= 500 else REFUSED
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -16,9 +17,9 @@ from pulpo import settings as project_settings
 from pulpo.cli.status import show
 from pulpo.compile import record, write
 from pulpo.errors import PulpoError
-from pulpo.services import database, drive, prefect, sample
+from pulpo.services import database, drive, fit, prefect, sample
 from pulpo.services.plan import ServicePlan, services
-from pulpo.settings import Settings
+from pulpo.settings import STATE, Settings
 
 _APPLICATION = "generated/application.py"
 
@@ -34,19 +35,48 @@ def up(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON obje
 
     def report(line: str) -> None:
         if not as_json:
-            typer.echo(f"  {line}")
+            _say(f"  {line}")
+
+    for sentence in project_settings.unknown_variables(root):
+        report(sentence)
 
     start = _Start(root, settings, report)
     try:
         status = drive.up(root, start.plans, prepare=start.prepare, report=report, patience=_patience(settings))
     except PulpoError as error:
-        if error.code == "PULPO703" and not as_json and drive.status(root).running:
-            typer.echo(show(drive.status(root)))
+        if error.code == "PULPO703":
+            _runs_already(root, error, as_json=as_json)
         raise
     if as_json:
-        typer.echo(json.dumps(asdict(status)))
+        _say(json.dumps(asdict(status)))
         return
-    typer.echo(f"\n{show(status)}\n\nup in {time.monotonic() - began:.1f} s; `pulpo down` stops it")
+    _say(f"\n{show(status)}\n\nup in {time.monotonic() - began:.1f} s; `pulpo down` stops it")
+
+
+def _fit(root: Path, settings: Settings, report: drive.Report) -> None:
+    for line in fit.look(root, settings) if fit.is_due(root, settings) else ():
+        report(line)
+
+
+def _runs_already(root: Path, error: PulpoError, *, as_json: bool) -> None:
+    """Show what runs, and say so where it is not what is compiled by now."""
+    status = drive.status(root)
+    if not status.running:
+        return
+    if not as_json:
+        _say(show(status))
+    if record.is_newer(root, than=root / STATE / "run.json"):
+        error.hint = "it runs what was compiled before: `pulpo down && pulpo up` starts what is compiled now"
+
+
+def _say(text: str) -> None:
+    """Print; where nobody listens any more, or the disk is full, what was started goes on all the same."""
+    try:
+        typer.echo(text)
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # or the interpreter fails at its end, on what is still to be written
+        os.close(nowhere)
 
 
 class _Start:
@@ -71,6 +101,7 @@ class _Start:
             database.set_up(self._root, self._server)
         _compile(self._root, self._report)
         _seed(self._root, self._settings, self._report)
+        _fit(self._root, self._settings, self._report)
 
 
 def _patience(settings: Settings) -> float:
@@ -82,8 +113,17 @@ def _compile(root: Path, report: drive.Report) -> None:
     if not (root / _APPLICATION).exists():
         report("compiling, for the first time")
         _run(root, "PULPO802", "compile")
-    elif write.unchanged(root, record.inputs(root)) is None:
-        report("what is generated is from before the last change: `pulpo compile`, then up again")
+    elif write.unchanged(root, record.inputs(root)) is None and not _is_current(root):
+        report("starting what was compiled last; later changes need `pulpo compile`")
+
+
+def _is_current(root: Path) -> bool:
+    """Whether a compile would give what is there: nothing may be known of the last one, as in a fresh clone."""
+    try:
+        _run(root, "PULPO802", "compile", "--check")
+    except PulpoError:
+        return False
+    return True
 
 
 def _seed(root: Path, settings: Settings, report: drive.Report) -> None:

@@ -49,7 +49,7 @@ class _Served:
 # The addresses beside the documents come before those of the documents.
 _ACTIONS: Mapping[str, _Served] = {
     "list": _Served("get", "list_{many}", by_id=False, doc="List {many}, a page at a time."),
-    "create": _Served("post", "create_{one}", by_id=False, doc="Add a {one}."),
+    "create": _Served("post", "create_{one}", by_id=False, doc="Add {a} {one}."),
     "aggregate": _Served(
         "get",
         "aggregate_{many}",
@@ -71,8 +71,8 @@ _ACTIONS: Mapping[str, _Served] = {
     ),
     "get": _Served("get", "get_{one}", by_id=True, doc="Get the {one} with this id{key}."),
     "replace": _Served("put", "replace_{one}", by_id=True, doc="Put a whole new {one} in place."),
-    "patch": _Served("patch", "patch_{one}", by_id=True, doc="Change fields of a {one} (RFC 7386)."),
-    "delete": _Served("delete", "delete_{one}", by_id=True, doc="Remove a {one} that nothing refers to."),
+    "patch": _Served("patch", "patch_{one}", by_id=True, doc="Change fields of {a} {one} (RFC 7386)."),
+    "delete": _Served("delete", "delete_{one}", by_id=True, doc="Remove {a} {one} that nothing refers to."),
 }
 
 
@@ -145,7 +145,7 @@ def _action(model: ModelSpec, action: str, documents: str, taken: Identifiers) -
     path = model.path + ("/{id}" if served.by_id else served.suffix)
     operation_id = served.function.format(one=one, many=many)
     key = f" or {model.key}" if model.key else ""
-    words = {"one": one.replace("_", " "), "many": many.replace("_", " "), "key": key}
+    words = {"a": names.article(one), "one": one.replace("_", " "), "many": many.replace("_", " "), "key": key}
     arguments = ("request", "id") if served.by_id else ("request",)
     return Endpoint(
         _route(served.method, path, operation_id, status=_STATUS.get(action)),

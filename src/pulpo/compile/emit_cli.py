@@ -17,7 +17,7 @@ _TYPES: Mapping[Kind, str] = {
     "ref": "str",
     "datetime": "str",
     "date": "str",
-    "money": "str",
+    "money": "float",
     "integer": "int",
     "number": "float",
     "boolean": "bool",

@@ -103,3 +103,11 @@ def _sources(root: Path) -> Iterator[Path]:
                 continue
             if (taken or Path(name).suffix in _READ) and not (top and name in _WRITTEN):
                 yield here / name
+
+
+def is_newer(root: Path, *, than: Path) -> bool:
+    """Whether the last compile that wrote anything came after a file was written; False where either is not there."""
+    try:
+        return (root / FILE).stat().st_mtime_ns > than.stat().st_mtime_ns
+    except OSError:
+        return False

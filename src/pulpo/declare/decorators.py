@@ -92,6 +92,7 @@ def datamodel(
         called = name or cls.__name__
         _check_options(place, "PULPO102", f"model {called}", datamodel, unknown)
         groups, indexed = _groups(unique), _groups(indexes)
+        _check_own_fields(place, called, cls)
         _check_model(place, called, fields, {"unique": groups, "indexes": indexed})
         for problem in model_problems(ui or {}, fields):
             place.find("PULPO102", f"model {called}: {problem.message}", problem.hint)
@@ -363,6 +364,15 @@ def _check_model(
     keys = [field.name for field in fields if field.key]
     if len(keys) > 1:
         site.find("PULPO102", f"model {model} has several keys: {', '.join(keys)}", "make the others unique=True")
+
+
+def _check_own_fields(site: Site, model: str, cls: type[Model]) -> None:
+    """`id`, `version` and the timestamps are Pulpo's: what it says of every document rests on them."""
+    for each in cls.__mro__[: cls.__mro__.index(Model)]:
+        for name in Model.model_fields:
+            if name in vars(each).get("__annotations__", ()):
+                message = f"model {model}: {each.__name__} declares {name} again, which every document has"
+                site.find("PULPO102", message, f"take it out, or give it another name: {names.snake(model)}_{name}")
 
 
 def _check_operation(site: Site, spec: OperationSpec) -> None:

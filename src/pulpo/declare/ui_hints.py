@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from pulpo.errors import Nearest
 from pulpo.runtime.filters import Fields
+from pulpo.runtime.presentation import ICONS
 from pulpo.spec import FieldSpec
 
 COLOURS = ("gray", "blue", "cyan", "teal", "green", "yellow", "orange", "red", "pink", "violet")
@@ -27,6 +28,10 @@ class Problem:
 
 def _text(value: Any) -> bool:
     return isinstance(value, str) and bool(value)
+
+
+def _icon(value: Any) -> bool:
+    return value in ICONS
 
 
 def _flag(value: Any) -> bool:
@@ -51,7 +56,7 @@ def _widget(value: Any) -> bool:
 
 _KNOWN: Mapping[Of, Mapping[str, tuple[Check, str]]] = {
     "model": {
-        "icon": (_text, "the name of an icon, such as `package`"),
+        "icon": (_icon, "the name of an icon that docs/ui.md lists, such as `package`"),
         "group": (_text, "the heading in the sidebar that it stands under"),
         "order": (_number, "a whole number: its place among the others"),
         "label": (_text, "the field that stands for a document"),
@@ -71,7 +76,7 @@ _KNOWN: Mapping[Of, Mapping[str, tuple[Check, str]]] = {
         "low": (_number, "a number at which a quantity is too low"),
     },
     "operation": {
-        "icon": (_text, "the name of an icon, such as `truck`"),
+        "icon": (_icon, "the name of an icon that docs/ui.md lists, such as `truck`"),
         "order": (_number, "a whole number: its place among the others"),
         "confirm": (_text, "what is asked before it runs"),
         "danger": (_flag, "True marks it as one that cannot be taken back"),

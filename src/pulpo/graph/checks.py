@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Protocol, TypeAlias
 
+from pydantic import BaseModel
+
 from pulpo import names
 from pulpo.errors import Finding, Nearest, Source
 from pulpo.graph import build, flow_checks
@@ -44,6 +46,14 @@ def by_place(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(dict.fromkeys(findings), key=place))
 
 
+def _undeclared(operation: OperationSpec, name: str) -> str | None:
+    """Where an operation's module has a class of this name that only lacks its decorator."""
+    found = getattr(operation.function, "__globals__", {}).get(name)
+    if not isinstance(found, type) or "__pulpo__" in vars(found) or not issubclass(found, BaseModel):
+        return None
+    return f"class {name} in {found.__module__.replace('.', '/')}.py has no @datamodel"
+
+
 def unknown_models(app: AppSpec) -> Iterator[Finding]:
     """PULPO201: an operation names a model that is not declared."""
     known = tuple(model.name for model in app.models)
@@ -55,7 +65,9 @@ def unknown_models(app: AppSpec) -> Iterator[Finding]:
                         "PULPO201",
                         f'operation "{operation.name}" {verb} "{name}", which is not a declared model',
                         operation.source,
-                        Nearest(known).to(name) or "declare it with @datamodel in models/",
+                        _undeclared(operation, name)
+                        or Nearest(known).to(name)
+                        or "declare it with @datamodel in models/",
                     )
 
 

@@ -52,7 +52,13 @@ def unordered_writers(graphs: Graphs) -> Iterable[Finding]:
         models = [model for model in first.writes if model in second.writes]
         if models:
             message = f'"{first.name}" and "{second.name}" both write {", ".join(models)}, and nothing orders them'
-            found.add(graph, "PULPO203", message, second.source, _order(first, second))
+            found.add(
+                graph,
+                "PULPO203",
+                message,
+                second.source,
+                f"{_order(first, second)}, or standalone=True on one that is no step of a flow",
+            )
     return found
 
 

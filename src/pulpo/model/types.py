@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 import pydantic
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from typing_extensions import TypeAliasType
 
 from pulpo.errors import Nearest
@@ -24,7 +24,8 @@ OPTIONS = "x-pulpo"  # where Field keeps its options inside json_schema_extra
 class MoneyType:
     """Marks a `Decimal` field as an amount: exact, a JSON number on the wire, never a float inside.
 
-    Finer amounts than the currency has (`19.999`, `39.980000000000004`) and `NaN` are refused. The wire form is exact
+    Finer amounts than the currency has (`19.999`, `39.980000000000004`) and `NaN` are refused, and so is text in what a
+    client sends as JSON (in Python and in what is stored it is taken). The wire form is exact
     below 10^13 units, which is also the greatest amount that is taken.
     """
 
@@ -36,14 +37,17 @@ class MoneyType:
         )
         unit = Decimal(1).scaleb(-self.decimals)
         given = handler(source)  # what `Field(ge=0)` says of the amount is in it
+        narrowed = _narrowed(amount, given)
+        sent = core_schema.no_info_before_validator_function(_number, narrowed)
+        strict = core_schema.json_or_python_schema(sent, narrowed)
         return core_schema.no_info_after_validator_function(
             lambda value: value.quantize(unit),
-            _narrowed(amount, given),
+            core_schema.lax_or_strict_schema(lax_schema=narrowed, strict_schema=strict),
             serialization=core_schema.plain_serializer_function_ser_schema(float, when_used="json"),
         )
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        inner: Any = schema.get("schema", {})
+        inner: Any = schema.get("schema", {}).get("lax_schema", {})
         bounds = {word: float(inner[name]) for name, word in BOUNDS.items() if inner.get(name) is not None}
         least = float(Decimal(1).scaleb(-self.decimals))
         return {"type": "number", "format": "money", "multipleOf": least, **bounds}
@@ -51,6 +55,15 @@ class MoneyType:
 
 BOUNDS = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "le": "maximum"}
 """What JSON Schema calls the bounds of a number."""
+
+
+def _number(sent: Any) -> Any:
+    """A JSON number as it was written, shortest form; text is none."""
+    if type(sent) is float:
+        return Decimal(repr(sent))
+    if type(sent) is int:
+        return Decimal(sent)
+    raise PydanticCustomError("decimal_type", "Input should be a number")
 
 
 def _narrowed(amount: core_schema.DecimalSchema, given: CoreSchema) -> CoreSchema:

@@ -327,8 +327,7 @@ class Documents:
         try:
             return self._cls.model_validate_json(record.json)
         except ValidationError as error:
-            places = ", ".join(each.pointer for each in shapes.invalid(error, self._cls).errors)
-            raise PulpoError("PULPO414", f'{self.spec.name} "{record.id}" no longer fits its model: {places}') from None
+            raise shapes.unfit(self._cls, error, record.id) from None
 
     async def _by_key(self, value: str) -> Record | None:
         if self.spec.key is None:

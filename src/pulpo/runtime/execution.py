@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from pulpo.errors import NotReady, PulpoError
-from pulpo.runtime import faults, shapes, step_log, telemetry
+from pulpo.runtime import broke, faults, shapes, step_log, telemetry
 from pulpo.runtime.context import Caller, Context, RunRef
 from pulpo.runtime.counts import Counts, Outcome
 from pulpo.runtime.deadlines import Deadlines, Expired
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pulpo.engine")
 
-MISTAKES = frozenset({"PULPO405", "PULPO415"})
+MISTAKES = frozenset({"PULPO405", "PULPO414", "PULPO415", "PULPO417"})
 """What only a change of code mends: trying again is of no use."""
 UNIQUE_TRIES = 10
 """How often an operation that meets a taken id or unique value runs again before that is its answer."""
@@ -169,6 +169,8 @@ class Execution:
                 log.exception("%s failed in run %s", spec.name, self.step.run)
                 if failures >= retries or self.owner.stopping():
                     detail = f"{spec.name} raised {type(error).__name__}"
+                    if self.settings.project.mode == "dev":  # what it says may be secret where others read it
+                        detail += broke.said(error, spec.function)
                     raise PulpoError("PULPO401", detail, hint="the log has the traceback") from error
                 failures += 1
                 await self._back_off(failures, error)

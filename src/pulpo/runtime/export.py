@@ -14,7 +14,7 @@ from pulpo.model.conditions import Condition
 from pulpo.runtime.expansion import View, Views
 from pulpo.runtime.filters import Fields, read
 from pulpo.runtime.listing import SORTED, order
-from pulpo.spec import Json, ModelSpec
+from pulpo.spec import FieldSpec, Json, ModelSpec
 from pulpo.store.port import Page, Query, Store
 
 CONTROLS = ("q", "sort", "fields", "format")
@@ -63,7 +63,7 @@ async def export(
     pages = _pages(store, query, await store.query(query))
     if format == "ndjson":
         return Export("ndjson", _lines(store, pages, view))
-    columns = [field.name for field in spec.fields if view is None or view.fields is None or field.name in view.fields]
+    columns = [field for field in spec.fields if view is None or view.fields is None or field.name in view.fields]
     return Export("csv", _csv(pages, columns))
 
 
@@ -84,11 +84,14 @@ async def _lines(store: Store, pages: AsyncIterator[Page], view: View | None) ->
             yield b"".join(pydantic_core.to_json(document) + b"\n" for document in shown)
 
 
-async def _csv(pages: AsyncIterator[Page], columns: Sequence[str]) -> AsyncIterator[bytes]:
-    yield _rows([columns])
+async def _csv(pages: AsyncIterator[Page], columns: Sequence[FieldSpec]) -> AsyncIterator[bytes]:
+    yield _rows([[field.name for field in columns]])
+    amounts = {field.name: field.decimals for field in columns if field.kind == "money"}
     async for page in pages:
         documents = (pydantic_core.from_json(record.json) for record in page.records)
-        yield _rows([cell(document.get(name)) for name in columns] for document in documents)
+        yield _rows(
+            [cell(document.get(field.name), amounts.get(field.name)) for field in columns] for document in documents
+        )
 
 
 def _rows(rows: Iterable[Sequence[str]]) -> bytes:
@@ -108,10 +111,12 @@ class _Lines:
         self.written.append(line)
 
 
-def cell(value: Json) -> str:
-    """A value as a cell: nothing for null, JSON for what is nested, and never a formula."""
+def cell(value: Json, decimals: int | None = None) -> str:
+    """A value as a cell: nothing for null, JSON for what is nested, all decimals of an amount, and never a formula."""
     if value is None:
         return ""
+    if decimals is not None and isinstance(value, int | float):
+        return f"{value:.{decimals}f}"
     if isinstance(value, str):
         return f"'{value}" if value.startswith(DANGEROUS) else value
     return pydantic_core.to_json(value).decode()

@@ -1,9 +1,10 @@
 """What a change of models means for documents that are there: shown first, then done.
 
 Columns and indexes are added at every start, and a rename is carried out there too (`renamed_from=`). What remains is
-in documents: a field that nothing declares any more, a value that the field's type does not take, a whole collection
-without a model. Reading such a document by its model fails, so each is found by reading all of them, and mended only
-with leave to lose what cannot be kept. A migration that was killed is run again: what was mended is not found again.
+in documents: a new field that they lack, whose default only Python code would see, a field that nothing declares any
+more, a value that the field's type does not take, a whole collection without a model. Reading a document that does not
+fit fails, so each is found by reading all of them, and mended only with leave to lose what cannot be kept. A migration
+that was killed is run again: what was mended is not found again.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from pulpo.runtime.application import Application
 
-Effect: TypeAlias = Literal["additive", "rename", "form", "loss", "invalid"]
+Effect: TypeAlias = Literal["additive", "rename", "default", "form", "loss", "invalid"]
 Tell: TypeAlias = Callable[[str, int], None]
 """Is told the collection, and how many documents of it were looked at."""
 
@@ -45,8 +46,10 @@ class Finding:
     """What is different, and where.
 
     Attributes:
-        effect: `additive` and `rename` as in `pulpo.store.upkeep.Change`. `form`: a value is kept, written in the form
-            of its type now. `loss`: it cannot be kept. `invalid`: the document fits its model in no way.
+        effect: `additive` and `rename` as in `pulpo.store.upkeep.Change`. `default`: documents lack a field that has
+            a default: lists, filters and exports read what is stored, and do not see it. `form`: a value is kept,
+            written in the form of its type now. `loss`: it cannot be kept. `invalid`: the document fits its model in
+            no way.
         count: How many documents, None where it is not about documents. examples: Ids of the first of them.
     """
 
@@ -71,11 +74,16 @@ class Plan:
     @property
     def rewrites(self) -> bool:
         """Whether documents change: then no other process may be at work."""
-        return bool(self.of("rename", "form", "loss"))
+        return bool(self.of("rename", "default", "form", "loss"))
 
 
-async def plan(spec: AppSpec, snapshot: Snapshot, tell: Tell = lambda *_: None) -> Plan:
-    """What a migration of a database to these models would do. Reads every document, and changes nothing."""
+async def plan(spec: AppSpec, snapshot: Snapshot, tell: Tell = lambda *_: None, *, sample: int | None = None) -> Plan:
+    """What a migration of a database to these models would do. Changes nothing.
+
+    Args:
+        spec: The models. snapshot: The database. tell: Is told how far it is.
+        sample: Documents of each collection that are looked at, about; None for all.
+    """
     pending = await snapshot.pending(collections(spec))
     survey = _Survey(pending)
     there = await snapshot.counts()
@@ -88,6 +96,8 @@ async def plan(spec: AppSpec, snapshot: Snapshot, tell: Tell = lambda *_: None) 
                 survey.look(model, record)
             after, seen = batch[-1].id, seen + len(batch)
             tell(model.collection, seen)
+            if sample is not None and seen >= sample:
+                break
     return Plan(tuple(survey.findings()), survey.documents)
 
 
@@ -136,7 +146,7 @@ class _Survey:
                 yield Finding("rename", change.collection, change.what, 0)
             elif change.effect == "additive" or (change.effect == "loss" and change.what.startswith("collection")):
                 yield Finding(change.effect, change.collection, change.what)
-        order: tuple[Effect, ...] = ("rename", "form", "loss", "invalid")
+        order: tuple[Effect, ...] = ("rename", "default", "form", "loss", "invalid")
         yield from sorted(self._found.values(), key=lambda one: (order.index(one.effect), one.collection, one.what))
 
 
@@ -204,9 +214,12 @@ def _written(fitted: Fitted, value: BaseModel, text: str, *, mended: bool) -> Fi
             return fitted
         before, after = exact.decode(text), exact.decode(new)
         changed = [name for name in before if _differs(before[name], after.get(name))]
-        if not changed:
-            return fitted  # it only lacks fields that have a default
+        lacking = [*_lacking(before, after)]
+        fitted.changes += [("default", f"documents without {name}: its default") for name in lacking]
         fitted.changes += [("form", f"values of {name} in the form of its type") for name in changed]
+        if not changed:  # what is there keeps its digits
+            fitted.text = exact.encode(_filled(before, after)) if lacking else None
+            return fitted
     fitted.text = new
     return fitted
 
@@ -218,6 +231,29 @@ def _differs(before: Json, after: Json) -> bool:
     if isinstance(before, list) and isinstance(after, list):
         return len(before) != len(after) or any(map(_differs, before, after))
     return canonical(exact.encode(before)) != canonical(exact.encode(after))
+
+
+def _lacking(before: Json, after: Json, place: str = "") -> Iterator[str]:
+    """The fields that have a default and are not written: `colour`, `items[].note`."""
+    if isinstance(before, list) and isinstance(after, list):
+        for old, new in zip(before, after, strict=False):
+            yield from _lacking(old, new, f"{place}[]")
+    elif isinstance(before, dict) and isinstance(after, dict):
+        for name, value in after.items():
+            path = f"{place}.{name}" if place else name
+            if name not in before:
+                yield path
+            else:
+                yield from _lacking(before[name], value, path)
+
+
+def _filled(before: Json, after: Json) -> Json:
+    """What is written, and of what it lacks the default."""
+    if isinstance(before, list) and isinstance(after, list):
+        return [_filled(old, new) for old, new in zip(before, after, strict=True)]
+    if isinstance(before, dict) and isinstance(after, dict):
+        return {n: _filled(before[n], value) if n in before else value for n, value in after.items()}
+    return before
 
 
 def _told(error: ErrorDetails) -> str:
@@ -246,7 +282,7 @@ async def migrate(application: Application, found: Plan, *, allow_loss: bool, te
         raise PulpoError("PULPO508", "this would lose data: " + _named(losses), hint=_LEAVE, status=409)
     await application.store.open(collections(application.spec))
     try:
-        touched = {one.collection for one in found.of("form", "loss")}
+        touched = {one.collection for one in found.of("default", "form", "loss")}
         rewritten = sum(one.count or 0 for one in found.of("rename"))
         for model in application.spec.models:
             if model.collection in touched:

@@ -8,10 +8,13 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import pydantic_core
+from pydantic import ValidationError
 
 from pulpo.errors import NotFound, PulpoError
 from pulpo.model.conditions import Compare, Condition, condition
 from pulpo.model.model import Model, now, timestamp
+from pulpo.runtime import shapes
+from pulpo.runtime.handed import Handed
 from pulpo.spec import Json, ModelSpec
 from pulpo.store.port import (
     Batch,
@@ -53,7 +56,8 @@ class Session:
 
     Reads go to the store at once; writes gather until the operation returns or calls `ctx.commit()`, and then land
     together or not at all. `get` sees what is pending; a query of a model with pending writes is refused (PULPO415).
-    What the operation does not declare is refused (PULPO405).
+    What the operation does not declare is refused (PULPO405), and so is a commit after a document was changed in place
+    and not given to `replace` or `patch` (PULPO417).
     """
 
     def __init__(self, store: Store, access: Access | None = None) -> None:
@@ -63,6 +67,7 @@ class Session:
         self._otherwise: dict[int, PulpoError] = {}
         self._whole: dict[tuple[str, str], int] = {}  # the last write of a document's whole text, if nothing came after
         self._events: list[dict[str, Json]] = []
+        self._handed = Handed()
 
     # reading
 
@@ -85,7 +90,7 @@ class Session:
             record = page.records[0] if page.records else None
             if record is not None and any(w.collection == spec.collection and w.id == record.id for w in self._writes):
                 return await self.lookup(model, record.id)
-        return None if record is None else model.model_validate_json(record.json)
+        return None if record is None else self._read(model, record.json)
 
     async def find(
         self, model: type[M], *where: Condition | bool, sort: str | None = None, limit: int = 100
@@ -95,7 +100,7 @@ class Session:
         self._unwritten(spec)
         order = tuple((part.lstrip("-"), part.startswith("-")) for part in sort.split(",")) if sort else ()
         page = await self._store.query(Query(spec.collection, condition(where), order, limit))
-        return [model.model_validate_json(record.json) for record in page.records]
+        return [self._read(model, record.json) for record in page.records]
 
     async def first(self, model: type[M], *where: Condition | bool, sort: str | None = None) -> M | None:
         """The first document where every condition holds, or None."""
@@ -114,7 +119,9 @@ class Session:
         """Add a new document."""
         spec = self._may(type(document), "add")
         document.__dict__["version"] = 1
-        self._put(spec, Insert(spec.collection, document.id, document.model_dump_json()), "created", 1)
+        text = document.model_dump_json()
+        self._put(spec, Insert(spec.collection, document.id, text), "created", 1)
+        self._handed.note(document, text)
         return document
 
     def replace(self, document: M) -> M:
@@ -132,6 +139,7 @@ class Session:
                     f"this {spec.name} {document.id} is a copy from before what is pending",
                     hint="go on with the document that patch or get returns",
                 )
+            self._handed.note(document, text)
             if isinstance(pending, Insert):
                 self._writes[at] = Insert(spec.collection, document.id, text)
                 return document
@@ -140,12 +148,14 @@ class Session:
                 return document
         version = document.version
         document.__dict__["version"] = version + 1
-        write = Replace(spec.collection, document.id, version, document.model_dump_json())
-        self._put(spec, write, "changed", version + 1)
+        text = document.model_dump_json()
+        self._put(spec, Replace(spec.collection, document.id, version, text), "changed", version + 1)
+        self._handed.note(document, text)
         return document
 
     def patch(self, document: M, **fields: Any) -> M:
         """Write a document with other values in some fields, validated; returns the changed copy."""
+        self._handed.drop(document)
         return self.replace(document.changed(**fields))
 
     def update(
@@ -179,6 +189,7 @@ class Session:
         """Remove a document; holds only if it is still at the version that was read."""
         spec = self._may(type(document), "write")
         self._put(spec, Delete(spec.collection, document.id, document.version), "deleted", None)
+        self._handed.drop(document)
 
     def require(self, document: Model) -> None:
         """Commit only if this document, which was only read, is still at the version that was read."""
@@ -188,7 +199,8 @@ class Session:
     # committing: for those who run operations
 
     def batch(self) -> Batch:
-        """What has gathered."""
+        """What has gathered. Raises PulpoError PULPO417: a document was changed in place and not written."""
+        self._handed.refuse_changed()
         return Batch(tuple(self._writes), tuple(self._events))
 
     @property
@@ -205,6 +217,14 @@ class Session:
         self._writes, self._otherwise, self._whole, self._events = [], {}, {}, []
 
     # inside
+
+    def _read(self, model: type[M], text: str) -> M:
+        try:
+            document = model.model_validate_json(text)
+        except ValidationError as error:
+            raise shapes.unfit(model, error, pydantic_core.from_json(text).get("id")) from None
+        self._handed.note(document, text)
+        return document
 
     def _put(self, spec: ModelSpec, write: Write, what: str, version: int | None) -> None:
         key = (write.collection, write.id)
@@ -263,4 +283,4 @@ class Session:
                     text = pydantic_core.to_json(data).decode()
                 case _:
                     pass
-        return None if text is None else model.model_validate_json(text)
+        return None if text is None else self._read(model, text)

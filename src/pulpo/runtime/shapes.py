@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import pydantic_core
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
@@ -36,6 +37,13 @@ def invalid(error: ValidationError, cls: type[BaseModel] | None = None) -> Pulpo
     return places(tuple(FieldError(pointer(item["loc"]), item["type"], _message(item, near)) for item in found))
 
 
+def unfit(cls: type[BaseModel], error: ValidationError, id: str) -> PulpoError:
+    """PULPO414 for a stored document that its model does not take."""
+    named = ", ".join(each.pointer for each in invalid(error, cls).errors)
+    hint = "run `pulpo db migrate --dry-run`"
+    return PulpoError("PULPO414", f'{cls.__name__} "{id}" no longer fits its model: {named}', hint=hint)
+
+
 def places(errors: tuple[FieldError, ...]) -> PulpoError:
     """PULPO602 for these places of a body."""
     named = ", ".join(error.pointer or "/" for error in errors[:NAMED]) + (", …" if len(errors) > NAMED else "")
@@ -45,7 +53,10 @@ def places(errors: tuple[FieldError, ...]) -> PulpoError:
 def _message(item: ErrorDetails, near: Nearest) -> str:
     if item["type"] != "extra_forbidden":
         return item["msg"]
-    hint = near.to(str(item["loc"][-1])) if len(item["loc"]) == 1 else None
+    return _no_such_field(near.to(str(item["loc"][-1])) if len(item["loc"]) == 1 else None)
+
+
+def _no_such_field(hint: str | None) -> str:
     return "There is no such field" + (f"; {hint}" if hint else "")
 
 
@@ -61,24 +72,38 @@ def text_of(raw: bytes | str | Mapping[str, Json] | BaseModel) -> str:
     if isinstance(raw, BaseModel):
         return raw.model_dump_json(exclude_unset=True)
     try:
-        return pydantic_core.to_json(dict(raw)).decode()
+        return pydantic_core.to_json(_with_numbers(raw)).decode()
     except pydantic_core.PydanticSerializationError as error:
         raise PulpoError("PULPO602", f"the input is not JSON: {error}") from None
 
 
-def received(cls: type[B], text: str | bytes) -> B:
+def _with_numbers(value: Json) -> Json:
+    """What Python code gave, with amounts as the numbers that JSON has for them."""
+    if isinstance(value, Mapping):
+        return {name: _with_numbers(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_numbers(each) for each in value]
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def received(cls: type[B], text: str | bytes, *, extra: Literal["forbid"] | None = None) -> B:
     """What a client sent, with JSON's own types: "3" is no number and 1 no boolean, as the OpenAPI document says.
+
+    Args:
+        cls: What was asked for. text: What came.
+        extra: `forbid`: unknown fields are refused, at every depth, whatever the classes say.
 
     Raises:
         ValidationError: It is not JSON, or not what the class says.
     """
     try:
-        return cls.model_validate_json(text, strict=True)
+        return cls.model_validate_json(text, strict=True, extra=extra)
     except ValidationError as error:
         # 3.0 is an integer in JSON, and Pydantic's strict mode does not know it: rare, so looked for only now
         if all(each["type"] != "int_type" for each in error.errors(include_url=False, include_context=False)):
             raise
-        return cls.model_validate_json(pydantic_core.to_json(_integral(pydantic_core.from_json(text))), strict=True)
+        integral = pydantic_core.to_json(_integral(pydantic_core.from_json(text)))
+        return cls.model_validate_json(integral, strict=True, extra=extra)
 
 
 def _integral(value: Json) -> Json:
@@ -91,11 +116,50 @@ def _integral(value: Json) -> Json:
 
 
 def asked(cls: type[B], text: str) -> B:
-    """An input as a client sent it. Raises PulpoError PULPO601 (not JSON) or PULPO602 (fields)."""
+    """An input as a client sent it: closed, where its class does not say `extra=` itself.
+
+    Raises:
+        PulpoError: PULPO601 (not JSON) or PULPO602 (fields).
+    """
+    closed, whole = closing(cls)
     try:
-        return received(cls, text)
+        value = received(cls, text, extra="forbid" if whole else None)
     except ValidationError as error:
         raise invalid(error, cls) from None
+    if closed and not whole:  # something inside is open, and Pydantic closes all or nothing
+        known = {name for field, info in cls.model_fields.items() for name in (field, info.alias)}
+        near = Nearest(tuple(cls.model_fields))
+        unknown = [name for name in pydantic_core.from_json(text) if name not in known]
+        if unknown:
+            raise places(
+                tuple(FieldError(pointer((n,)), "extra_forbidden", _no_such_field(near.to(n))) for n in unknown)
+            )
+    return value
+
+
+@lru_cache(maxsize=512)
+def closing(cls: type[BaseModel]) -> tuple[bool, bool]:
+    """Whether an input's class is closed to unknown fields, and whether all that is inside of it is too."""
+    said = [each.model_config.get("extra") for each in _inside(cls)]
+    return said[0] in (None, "forbid"), all(each in (None, "forbid") for each in said)
+
+
+def _inside(cls: type[BaseModel]) -> tuple[type[BaseModel], ...]:
+    """A class and the classes of its fields, to any depth, the class itself first."""
+    found: dict[type[BaseModel], None] = {}
+
+    def look(annotation: Any) -> None:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            if annotation not in found:
+                found[annotation] = None
+                for field in annotation.model_fields.values():
+                    look(field.annotation)
+            return
+        for each in get_args(annotation):
+            look(each)
+
+    look(cls)
+    return tuple(found)
 
 
 def parse(cls: type[BaseModel], text: str) -> BaseModel:

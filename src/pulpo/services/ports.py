@@ -18,19 +18,25 @@ _LONGEST_COMMAND = 80
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The process that listens on a port. `project` is the root of the Pulpo project it belongs to, if it does."""
+    """The process that listens on a port.
+
+    `project` is the root of the Pulpo project it belongs to, if it does; `dev` that of the one that `pulpo dev` serves.
+    """
 
     pid: int
     name: str
     command: str
     project: str | None = None
+    dev: str | None = None
 
     def __str__(self) -> str:
+        if self.dev:
+            return f"`pulpo dev` of the project in {self.dev} (process {self.pid})"
         what = f"process {self.pid} ({self.command or self.name})"
         return f"{what} of the Pulpo project in {self.project}" if self.project else what
 
 
-def check(plans: Iterable[ServicePlan]) -> None:
+def check(plans: Iterable[ServicePlan], *, command: str = "pulpo up") -> None:
     """Nothing else listens where the services will.
 
     Raises:
@@ -38,17 +44,18 @@ def check(plans: Iterable[ServicePlan]) -> None:
     """
     for plan in plans:
         if plan.port is not None and is_taken(plan.host, plan.port):
-            raise taken(plan, plan.port, holder(plan.port))
+            raise taken(plan, plan.port, holder(plan.port), command)
 
 
-def taken(plan: ServicePlan, port: int, by: Holder | None) -> PulpoError:
+def taken(plan: ServicePlan, port: int, by: Holder | None, command: str = "pulpo up") -> PulpoError:
     """The error that says so."""
     who = str(by) if by else "a process that this user may not look at"
-    stop = f"stop it (`pulpo down` in {by.project})" if by and by.project else "stop it"
+    stop = "stop it with Ctrl+C" if by and by.dev else "stop it"
+    stop = f"stop it (`pulpo down` in {by.project})" if by and by.project else stop
     return PulpoError(
         "PULPO701",
         f"port {port} for {plan.name} is taken by {who}",
-        hint=f"{stop}, or choose another port: {plan.setting}={port + 1} pulpo up",
+        hint=f"{stop}, or choose another port: {plan.setting}={port + 1} {command}",
     )
 
 
@@ -75,7 +82,16 @@ def holder(port: int) -> Holder | None:
 def _describe(process: psutil.Process) -> Holder:
     command = " ".join(process.cmdline())
     short = command if len(command) <= _LONGEST_COMMAND else command[: _LONGEST_COMMAND - 1] + "…"
-    return Holder(process.pid, process.name(), short, process.environ().get(MARK))
+    return Holder(process.pid, process.name(), short, process.environ().get(MARK), _serves_for_dev(process))
+
+
+def _serves_for_dev(process: psutil.Process) -> str | None:
+    """The root of the project whose `pulpo dev` started a process, if one did."""
+    for each in (process, *process.parents()):
+        words = each.cmdline()
+        if any("pulpo" in word and words[n + 1 : n + 2] == ["dev"] for n, word in enumerate(words)):
+            return process.cwd()
+    return None
 
 
 def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:

@@ -140,6 +140,10 @@ async def test_unknown_addresses_and_methods_say_so(client: httpx.AsyncClient) -
     lost = await client.get("/prodcuts/1")
     assert (lost.status_code, lost.json()["code"]) == (404, "PULPO604")
     assert lost.json()["hint"] == 'did you mean "/products"?'
+    mistyped = await client.post("/operations/shop/payments/pya", json={})
+    assert mistyped.json()["hint"].startswith('did you mean "/operations/shop/payments/pay"')
+    for elsewhere in ("/", "/docs"):
+        assert "/openapi.json" in (await client.get(elsewhere)).json()["hint"]
     assert (await client.get("/products/")).status_code == 404
     wrong = await client.post("/products/1", json={})
     assert (wrong.status_code, wrong.json()["code"]) == (405, "PULPO605")

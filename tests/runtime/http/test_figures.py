@@ -110,7 +110,7 @@ async def test_an_export_is_the_whole_list(client: httpx.AsyncClient) -> None:
     table = await client.get("/products/export?format=csv&sort=-sku&fields=sku,price,active&q=s")
     assert table.headers["content-type"] == "text/csv; charset=utf-8"
     assert table.headers["content-disposition"] == 'attachment; filename="products.csv"'
-    assert table.text.splitlines()[:2] == ["id,sku,price,active", "p5,S5,5.1,false"]
+    assert table.text.splitlines()[:2] == ["id,sku,price,active", "p5,S5,5.10,false"]
     assert len(table.text.splitlines()) == 7
     assert (await client.get("/products/export?format=csv&q=nothing&fields=sku")).text == "id,sku\r\n"
 
@@ -122,7 +122,7 @@ async def test_cells_are_no_formulas(client: httpx.AsyncClient, start: str) -> N
     assert (await client.post("/products", json={"sku": "-1", "name": name, "price": -1})).status_code == 201
     answer = await client.get("/products/export?format=csv")
     (row,) = csv.DictReader(io.StringIO(answer.text, newline=""))
-    assert (row["name"], row["sku"], row["price"]) == (f"'{name}", "'-1", "-1.0")
+    assert (row["name"], row["sku"], row["price"]) == (f"'{name}", "'-1", "-1.00")
 
 
 async def test_what_is_nested_or_missing_has_a_cell(client: httpx.AsyncClient, order: JSON) -> None:

@@ -81,10 +81,11 @@ async def test_a_flow_with_a_key_starts_once(client: httpx.AsyncClient, placed: 
 async def test_what_an_operation_refuses_is_a_problem(
     client: httpx.AsyncClient, placed: JSON, method: str, status: int, code: str
 ) -> None:
-    """In the application's own words; a bug tells nothing of itself."""
+    """In the application's own words; a bug says in development what and where, and shows no more of the code."""
     answer = await client.post(PAY, json={"order_id": placed["id"], "method": method})
     assert (answer.status_code, answer.json()["code"]) == (status, code)
-    assert "secret" not in answer.text
+    assert "Traceback" not in answer.text
+    assert (code != "PULPO401") or "(operations/payments.py:" in answer.json()["detail"]
 
 
 async def test_an_operations_input_is_checked(client: httpx.AsyncClient) -> None:
@@ -183,6 +184,8 @@ async def test_runs_are_found_by_what_they_wrote_to(client: httpx.AsyncClient, p
 
     assert [run["id"] for run in (await touched(f"Order/{placed['id']}")).json()] == runs[:1]
     assert (await touched("Order/none")).json() == []
+    assert [run["id"] for run in (await touched("Order/ORD-2")).json()] == runs[1:]  # by its key
+    assert (await client.get("/runs?fields=id")).json()["hint"].endswith(", touched")
     both = f"Order/{placed['id']}", f"Order/{other['id']}"
     page = await touched(*both, more="&limit=1&count=true")
     assert [run["id"] for run in page.json()] == runs[1:]

@@ -21,6 +21,7 @@ _FOUND = 1
 _TITLES = {
     "additive": "columns and indexes, as at every start",
     "rename": "renamed fields: documents are rewritten, nothing is lost",
+    "default": "new fields: their default is written, so that lists, filters and exports see it too",
     "form": "values written in the form of their type: nothing is lost",
     "loss": "LOST, only with --allow-loss",
     "invalid": "in the way: documents that do not fit their model",
@@ -36,18 +37,22 @@ def migrate(
     check: Annotated[
         bool, typer.Option("--check", help="Only show the plan; exit code 1 where documents do not fit their model.")
     ] = False,
+    sample: Annotated[int | None, typer.Option(help="Look at about this many documents only.", hidden=True)] = None,
     as_json: AsJson = False,
 ) -> None:
     """Bring documents that are there into the form of the models, after showing what that means.
 
-    Renamed fields (`renamed_from=`), values of another type, fields and collections that nothing declares any more. The
-    project must not run, unless only columns and indexes are added.
+    Renamed fields (`renamed_from=`), new fields that have a default, values of another type, fields and collections
+    that nothing declares any more. The project must not run, unless only columns and indexes are added.
     """
     place = Place.of(None)
     meter = Meter()
     try:
-        plan, rewritten = asyncio.run(_migrate(place, allow_loss=allow_loss, only_show=dry_run or check, meter=meter,
-                                               as_json=as_json))  # fmt: skip
+        only = sample if dry_run else None
+        work = _migrate(
+            place, allow_loss=allow_loss, only_show=dry_run or check, meter=meter, as_json=as_json, sample=only
+        )
+        plan, rewritten = asyncio.run(work)
     finally:
         meter.close()
     if as_json:
@@ -61,7 +66,7 @@ def migrate(
 
 
 async def _migrate(
-    place: Place, *, allow_loss: bool, only_show: bool, meter: Meter, as_json: bool
+    place: Place, *, allow_loss: bool, only_show: bool, meter: Meter, as_json: bool, sample: int | None
 ) -> tuple[Plan, int | None]:
     from pulpo.runtime import migration, target
     from pulpo.store import places
@@ -71,7 +76,7 @@ async def _migrate(
     try:
         if not await snapshot.open():
             raise PulpoError("PULPO507", f"there is no database at {place.name}: the first start makes it", status=404)
-        plan = await migration.plan(application.spec, snapshot, meter.count)
+        plan = await migration.plan(application.spec, snapshot, meter.count, sample=sample)
         by = await users(place, snapshot)
     finally:
         await snapshot.close()

@@ -84,6 +84,7 @@ def create_app(application: Application, routers: Iterable[APIRouter] = ()) -> F
     app.state.closing = asyncio.Event()
     app.state.failure = None
     app.state.paths = _paths(application)
+    app.state.operations = tuple(operation.path for operation in application.spec.operations)
     app.state.beside = {path: method for model in application.spec.models for path, method in beside(model).items()}
     problems.install(app)
     for router in ordered:

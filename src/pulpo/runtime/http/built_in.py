@@ -51,7 +51,7 @@ def run_paths(parts: Parts, own: Iterable[Refusal]) -> dict[str, Json]:
         },
     }
     codes = (*_BODY, *_ONE, "PULPO406", "PULPO407", "PULPO408", "PULPO414")
-    called = (*codes, "PULPO401", "PULPO402", "PULPO405", "PULPO409", "PULPO411", "PULPO413", "PULPO415")
+    called = (*codes, "PULPO401", "PULPO402", "PULPO405", "PULPO409", "PULPO411", "PULPO413", "PULPO415", "PULPO417")
     for act, (summary, body) in _ACTS.items():
         paths[f"/runs/{{id}}/{act}"] = {
             "parameters": [_in_path("id")],

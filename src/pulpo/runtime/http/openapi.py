@@ -38,11 +38,11 @@ _WRITTEN = ("PULPO504", "PULPO510", "PULPO408")
 _CHANGED = ("PULPO609", "PULPO611")
 _CALLED = (
     *_BODY, "PULPO401", "PULPO402", "PULPO404", "PULPO405", "PULPO408", "PULPO409", "PULPO410", "PULPO411", "PULPO413",
-    "PULPO415",
+    "PULPO415", "PULPO417",
 )  # fmt: skip
 _SUMMARY = {
-    "list": "List {many}", "create": "Create a {one}", "get": "Get a {one}", "replace": "Replace a {one}",
-    "patch": "Change a {one}", "delete": "Delete a {one}", "aggregate": "Count and sum {many} by groups",
+    "list": "List {many}", "create": "Create {a} {one}", "get": "Get {a} {one}", "replace": "Replace {a} {one}",
+    "patch": "Change {a} {one}", "delete": "Delete {a} {one}", "aggregate": "Count and sum {many} by groups",
     "export": "Export {many}", "bulk": "Create, change and delete many {many}",
 }  # fmt: skip
 
@@ -111,7 +111,7 @@ def _reached(schemas: Mapping[str, Json], document: Json) -> dict[str, Json]:
 
 def _model_paths(app: AppSpec, model: ModelSpec, parts: Parts, changed: tuple[str, ...]) -> dict[str, Json]:
     one, many = names.snake(model.name), model.collection
-    words = {"one": one.replace("_", " "), "many": many.replace("_", " ")}
+    words = {"a": names.article(one), "one": one.replace("_", " "), "many": many.replace("_", " ")}
     served: dict[str, tuple[str, str, Callable[[], dict[str, Json]]]] = {
         "list": ("", "get", lambda: _list(app, model, parts)),
         "create": ("", "post", lambda: _create(model, parts)),

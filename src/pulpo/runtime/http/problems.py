@@ -27,6 +27,8 @@ HEADERS = "pulpo.headers"
 _CODES = {404: "PULPO604", 405: "PULPO605", 413: "PULPO607", 415: "PULPO608"}
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
+_ELSEWHERE = frozenset({"", "/docs", "/redoc", "/swagger", "/api", "/admin", "/ui"})
+
 log = logging.getLogger("pulpo.http")
 
 
@@ -126,7 +128,12 @@ def _allowed(request: Request) -> tuple[str, ...]:
 
 
 def _nearest(request: Request) -> str | None:
-    """The nearest collection, where the first segment of the path is none."""
+    """The nearest operation or collection; at the root, and where others have their pages, where these are here."""
+    path = request.url.path.rstrip("/")
+    if path in _ELSEWHERE:
+        return "/openapi.json describes what is served; `pulpo status` says where the UI is"
+    if path.startswith("/operations/"):
+        return Nearest(request.app.state.operations).to(path)
     paths = request.app.state.paths
     first = "/" + request.url.path.strip("/").partition("/")[0]
     return None if first in paths else Nearest(tuple(paths)).to(first)

@@ -9,13 +9,13 @@ import pydantic_core
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pulpo.errors import PulpoError
+from pulpo.errors import NotFound, PulpoError
 from pulpo.model.conditions import All, Compare, Condition
 from pulpo.runtime import shapes
 from pulpo.runtime.application import Application
 from pulpo.runtime.http import requests, streams
 from pulpo.runtime.http.resources import JSON, known
-from pulpo.runtime.listing import RUN_FIELDS, TOUCHED, parse
+from pulpo.runtime.listing import RUN_FIELDS, TOUCHED, Listing, parse
 from pulpo.runtime.tables import RUNS
 from pulpo.spec import Json
 
@@ -80,7 +80,7 @@ def runs_router(application: Application) -> APIRouter:
     async def list_runs(request: Request) -> Response:
         asked = request.query_params.multi_items()
         given = [pair for pair in asked if pair != ("sort", "-created_at") and pair[0] != "touched"]
-        listing = parse(given, RUN_FIELDS, page_limit=application.settings.api.page_limit, sort=None)
+        listing = _listing(given, application.settings.api.page_limit)
         touched = [pair for pair in asked if pair[0] == "touched"]
         listing = replace(listing, given=(*listing.given, *touched))  # the next page is of the same
         where = await _touched(application, [value for _, value in touched], listing.where)
@@ -120,8 +120,17 @@ def runs_router(application: Application) -> APIRouter:
     return routes
 
 
+def _listing(given: list[tuple[str, str]], page_limit: int) -> Listing:
+    try:
+        return parse(given, RUN_FIELDS, page_limit=page_limit, sort=None)
+    except PulpoError as error:
+        if error.hint is not None and error.hint.startswith("known are: "):
+            error.hint += ", touched"
+        raise
+
+
 async def _touched(application: Application, named: list[str], where: Condition | None) -> Condition | None:
-    """With `touched=Order/order_1`: only runs that wrote to that document; given twice, to one of them.
+    """With `touched=Order/order_1` (or its key): only runs that wrote to that document; given twice, to one of them.
 
     Raises:
         PulpoError: PULPO603, there are more than `TOUCHED`.
@@ -130,8 +139,21 @@ async def _touched(application: Application, named: list[str], where: Condition 
         return where
     if len(named) > TOUCHED:
         raise PulpoError("PULPO603", f'"touched" is given at most {TOUCHED} times')
-    runs = Compare("id", "in", tuple([id for name in named for id in await application.engine.touching(name)]))
+    places = [await _by_id(application, name) for name in named]
+    runs = Compare("id", "in", tuple([id for name in places for id in await application.engine.touching(name)]))
     return runs if where is None else All((where, runs))
+
+
+async def _by_id(application: Application, name: str) -> str:
+    """`Order/order_1` for `Order/ORD-1`: steps are found by ids, also those of documents that are gone."""
+    model, _, given = name.partition("/")
+    for each in application.spec.models:
+        if each.name == model and each.key is not None:
+            try:
+                return f"{model}/{await application.references.id_of(each, given)}"
+            except NotFound:
+                return name
+    return name
 
 
 async def _body(request: Request, cls: type[B]) -> B:

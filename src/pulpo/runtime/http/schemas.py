@@ -12,7 +12,7 @@ from pulpo.runtime.bodies import STAMPS
 from pulpo.runtime.expansion import expandables
 from pulpo.runtime.listing import RUN_STATES
 from pulpo.runtime.metadata import clean
-from pulpo.runtime.shapes import flow_input
+from pulpo.runtime.shapes import closing, flow_input
 from pulpo.spec import AppSpec, FlowPlan, Json, ModelSpec, OperationSpec
 
 _PREFIX = "#/components/schemas/"
@@ -46,8 +46,13 @@ class Schemas:
             output = operation.output.cls if operation.output.cls is not None else operation.output.annotation
             wanted.append((operation.name, "serialization", TypeAdapter(output)))
         wanted += [(f"flow {name}", "validation", TypeAdapter(flow_input(plans[name], app))) for name in sorted(plans)]
+        self._inputs = {each.name: each.input.cls for each in app.operations if each.input.cls is not None}
         found, rest = TypeAdapter.json_schemas(wanted, ref_template=_PREFIX + "{model}")
         defs = clean(rest.get("$defs", {}))
+        for name, mode, _ in wanted:
+            operation_ = self._inputs.get(name) if mode == "validation" else None
+            if operation_ is not None:
+                _close(found[name, mode], defs, *closing(operation_))
         named = self._renamed(defs)
         self._found = {key: _with_names(clean(schema), named) for key, schema in found.items()}
         self._defs: dict[str, Json] = {
@@ -99,6 +104,33 @@ class Schemas:
         schema = self._found[model.name, mode]
         name = schema.get("$ref", "").removeprefix(_PREFIX)
         return self._defs[name] if name else schema
+
+
+def _close(schema: Json, defs: Mapping[str, Json], closed: bool, whole: bool) -> None:
+    """Say of an input what is refused: fields that nobody declares."""
+    seen: set[str] = set()
+
+    def close(part: Json, depth: int) -> None:
+        if isinstance(part, list):
+            for each in part:
+                close(each, depth)
+        if not isinstance(part, dict):
+            return
+        name = str(part.get("$ref", "")).removeprefix(_PREFIX)
+        if name in defs and name not in seen:
+            seen.add(name)
+            close(defs[name], depth)
+        if part.get("type") == "object" and "properties" in part:
+            if closed if depth == 0 else whole:
+                part.setdefault("additionalProperties", False)
+            depth += 1
+            for member in part["properties"].values():
+                close(member, depth)
+            return
+        for word in ("anyOf", "oneOf", "allOf", "items", "prefixItems", "additionalProperties"):
+            close(part.get(word), depth)
+
+    close(schema, 0)
 
 
 def _view(app: AppSpec, model: ModelSpec, whole: Mapping[str, Json]) -> dict[str, Json]:

@@ -33,6 +33,8 @@ export type PulpoCode =
   | "PULPO415"
   /** A gate stopped the flow. */
   | "PULPO416"
+  /** A document was changed in place and not written. */
+  | "PULPO417"
   /** A document with this id exists. */
   | "PULPO501"
   /** A document has changed since it was read. */
