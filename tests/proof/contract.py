@@ -47,6 +47,8 @@ BY_STATE = re.compile(r"^POST /(operations/.*(?<!/bulk)|flows/.*|runs/\{id\}/\w+
 """Addresses that succeed only in some state of an order or a run, which few cases meet: where none did, they have to
 have been refused for that state. All others have to have succeeded."""
 MEANT = re.compile(r"PULPO40[467]|PULPO408|[a-z][a-z0-9_]*")
+SPARE = 20
+"""How many orders without a history are there to be deleted."""
 MORE = 3
 """How often those addresses are asked again that were not asked often enough."""
 FINITE = 1
@@ -64,10 +66,13 @@ request-timeout = 30
 [generation]
 database = "none"
 
-# A request of the right form can be refused for what it means: a reference to nothing (422), a declined card (402), a
-# precondition (412). `refused_for_what_it_means` looks at the code, and is stricter than a list of statuses.
+# A request of the right form can be refused for what it means: a reference to nothing (422), a declined card (402), an
+# event cursor that has expired (410), a precondition (412). `refused_for_what_it_means` looks at the code, and is
+# stricter than a list of statuses.
 [checks.positive_data_acceptance]
-expected-statuses = ["2xx", "3xx", "400", "401", "402", "403", "404", "409", "412", "413", "415", "422", "429", "5xx"]
+expected-statuses = [
+  "2xx", "3xx", "400", "401", "402", "403", "404", "409", "410", "412", "413", "415", "422", "429", "5xx"
+]
 
 # 412 is a refusal too: nothing was done.
 [checks.negative_data_rejection]
@@ -124,7 +129,7 @@ def prove(
         seeding = [sys.executable, "-m", "pulpo.cli.main", "db", "seed"]
         subprocess.run(seeding, cwd=arena.root, env=arena.environ, check=True, capture_output=True)
         api = arena.start_api()
-        _call(api.url)
+        spare = _trade(api.url)
         document = json.loads((arena.root / "openapi.json").read_text(encoding="utf-8"))
         least = {
             f"{method.upper()} {path}": examples if _takes(item, item[method]) else FINITE
@@ -134,7 +139,8 @@ def prove(
         }
         result.operations = len(least)
         only = [] if include is None else ["--include-path-regex", include]
-        _ask(arena, api.url, result, ["--phases", ",".join(phases), "--max-examples", str(examples), *only], seed)
+        asking = ["--phases", ",".join(phases), "--max-examples", str(examples), *only]
+        _ask(arena, api.url, result, asking, seed, spare)
         for again in range(1, MORE + 1):  # what is filtered out counts as an example to Schemathesis, and not to us
             short = [address for address in least if result.fuzzed[address] < least[address]]
             if short and not result.failures and "fuzzing" in phases:
@@ -176,8 +182,10 @@ def in_vain(result: Result, addresses: Iterable[str]) -> list[str]:
     return found
 
 
-def _ask(arena: Arena, url: str, result: Result, options: list[str], seed: int) -> None:
-    """One run of Schemathesis; what it found is added to the result."""
+def _ask(
+    arena: Arena, url: str, result: Result, options: list[str], seed: int, spare: dict[str, list[str]] | None = None
+) -> None:
+    """One run of Schemathesis; what it found is added to the result. `spare` are ids of what it may delete."""
     folder = arena.root.parent
     config, log, counts = (folder / name for name in ("schemathesis.toml", "schemathesis.txt", "counts.json"))
     config.write_text(CONFIG, encoding="utf-8")
@@ -187,7 +195,7 @@ def _ask(arena: Arena, url: str, result: Result, options: list[str], seed: int) 
         "--no-color", "--suppress-health-check", "all", *options,
     ]  # fmt: skip
     there = folder / "documents.json"
-    there.write_text(json.dumps(_documents(url)), encoding="utf-8")
+    there.write_text(json.dumps({"known": _documents(url), "spare": spare or {}}), encoding="utf-8")
     environ = {**arena.environ, contract_hooks.COUNTS: str(counts), contract_hooks.DOCUMENTS: str(there)}
     with log.open("w", encoding="utf-8") as out:
         done = subprocess.run(command, cwd=folder, env=environ, stdout=out, stderr=out, check=False)
@@ -212,11 +220,33 @@ def _ask(arena: Arena, url: str, result: Result, options: list[str], seed: int) 
     result.dropped += found["dropped"]
 
 
-def _call(url: str) -> None:
-    """One call, so that there is a run to be looked at."""
+def _trade(url: str) -> dict[str, list[str]]:
+    """What the sample shop has not: a call, an order shipped and partly on its way back, orders that nothing hangs on.
+
+    Returns:
+        The ids of what may be deleted, by collection.
+    """
     with httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
-        order = client.get("/orders", params={"limit": 1}).raise_for_status().json()[0]
-        client.post("/operations/orders/checkout/validate_items", json={"order_id": order["id"]}).raise_for_status()
+        placed = [client.post("/orders", json=_order(number)).raise_for_status().json() for number in range(SPARE + 1)]
+        id = placed[0]["id"]
+        client.post("/operations/orders/checkout/validate_items", json={"order_id": id}).raise_for_status()
+        given = {"order_id": id, "payment_method": "credit_card", "address_zip": "90210"}
+        run = client.post("/flows/order_to_cash/runs", json=given).raise_for_status().json()
+        client.get(f"/runs/{run['id']}/events").raise_for_status()  # the stream ends with the run
+        back = {"order_id": id, "items": [{"product_id": "prod_456", "quantity": 1}], "reason": "too many"}
+        client.post("/return_requests", json=back).raise_for_status()
+    return {"orders": [order["id"] for order in placed[1:]]}
+
+
+def _order(number: int) -> dict[str, Any]:
+    item = {"product_id": "prod_456", "quantity": 2, "unit_price": 19.99}
+    return {
+        "order_number": f"CONTRACT-{number}",
+        "customer_id": "cust_123",
+        "items": [item],
+        "total": 39.98,
+        "shipping_address_id": "addr_789",
+    }
 
 
 def _documents(url: str) -> dict[str, list[Any]]:

@@ -28,7 +28,7 @@ from schemathesis.openapi.checks import UndefinedContentType
 COUNTS = "CONTRACT_COUNTS"
 """The environment variable that names the file for the counts."""
 DOCUMENTS = "CONTRACT_DOCUMENTS"
-"""That of a file with what the shop has at the beginning: collection -> documents."""
+"""That of a file with what the shop has at the beginning: documents by collection, and ids of what may be deleted."""
 CLAUSES, VALUES = 20, 100
 """How many filters a request may have, and how many values each."""
 REFUSED_UNREAD = {414, 431}
@@ -48,6 +48,8 @@ _dropped: Counter[str] = Counter()
 _cursors: dict[str, str] = {}
 _documents: dict[str, list[dict[str, Any]]] = {}
 """Collection -> documents that the shop has shown."""
+_created: dict[str, list[str]] = {}
+"""Collection -> ids of what was created, here and before, for nothing but this."""
 KNOWN = 50
 """How many documents of a collection are remembered; every other case of those that may be is about one of them."""
 _BY_ID = re.compile(r"^/(\w+)/\{id\}(?:/.*)?$")
@@ -99,12 +101,15 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
 def _about_what_is_there(case: Any) -> None:
     """Ask about documents that there are: what is made up refers to nothing, and no more than a 404 or 422 comes of it.
 
-    A delete is left alone: the shop would be empty soon.
+    What is deleted is what was created here: the shop would be empty soon.
     """
     method, collection = case.method.upper(), case.path.split("/")[1]
     found = _BY_ID.match(case.path)
     known = _documents.get(collection)
-    if found is not None and method != "DELETE" and known:
+    if found is not None and method == "DELETE":
+        if _created.get(collection):
+            case.path_parameters["id"] = _created[collection].pop()
+    elif found is not None and known:
         document = _chance.choice(known)
         case.path_parameters["id"] = document["id"]
         if method == "PUT" and isinstance(case.body, dict):
@@ -164,6 +169,8 @@ def after_call(context: Any, case: Any, response: Any) -> None:
     _answers[f"{_label(case)}|{response.status_code}|{_code(response)}"] += 1
     if response.status_code == 200 and "application/json" in str(response.headers.get("content-type", "")):
         _remember(case, response)
+    if response.status_code == 201 and case.path.count("/") == 1:
+        _created.setdefault(case.path[1:], []).append(response.json()["id"])
     if case.path.endswith("/events") and response.status_code == 200:
         found = _EVENT.search(response.text or "")
         if found is not None:
@@ -205,9 +212,14 @@ def _only_texts_differ(case: Any, sent: list[tuple[str, str]]) -> bool:
 
 
 def _sorts(case: Any, sent: list[tuple[str, str]]) -> bool:
-    parameters = case.operation.schema.raw_schema["paths"][case.path][case.method.lower()]["parameters"]
-    known = next(each for each in parameters if each.get("name") == "sort")["schema"]["items"]["enum"]
-    return all(field in known for name, text in sent if name == "sort" for field in text.split(","))
+    document = case.operation.schema.raw_schema
+    for parameter in document["paths"][case.path][case.method.lower()]["parameters"]:
+        name = parameter.get("$ref", "").rpartition("/")[2]
+        meant = document["components"]["parameters"][name] if name else parameter
+        if meant["name"] == "sort":
+            known = meant["schema"]["items"]["enum"]
+            return all(field in known for name, text in sent if name == "sort" for field in text.split(","))
+    return False
 
 
 def _filters(case: Any) -> dict[str, Any]:
@@ -351,7 +363,9 @@ def _counted(check: Any) -> Any:
 
 if COUNTS in os.environ:
     atexit.register(_write)
-    _documents.update(json.loads(Path(os.environ[DOCUMENTS]).read_text(encoding="utf-8")))
+    _there = json.loads(Path(os.environ[DOCUMENTS]).read_text(encoding="utf-8"))
+    _documents.update(_there["known"])
+    _created.update(_there["spare"])
     load_all_checks()
     for each in CHECKS.get_all():
         CHECKS.register(_counted(each))

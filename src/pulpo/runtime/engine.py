@@ -24,7 +24,7 @@ from pulpo.runtime.deadlines import Deadlines
 from pulpo.runtime.drive import Driver
 from pulpo.runtime.held import Held, key_writes
 from pulpo.runtime.intents import first_intents
-from pulpo.runtime.journal import Run, StepRun, clock, error_from
+from pulpo.runtime.journal import Run, State, StepRun, clock, error_from, step_id
 from pulpo.runtime.keys import Answer, Key
 from pulpo.runtime.listing import TOUCHING
 from pulpo.runtime.tables import PLANS, RUNS, STEPS
@@ -385,8 +385,9 @@ class Engine:
         plan = await self.plan_of(run)
         order = {step.operation: place for place, step in enumerate(plan.steps)} if plan else {}
         begun = {step["operation"] for step in steps}
+        state: State = "skipped" if run.ended else "queued"
         missing = [
-            {"operation": name, "kind": "step", "run": id, "state": "skipped" if run.ended else "queued"}
+            StepRun(step_id(id, name), run=id, operation=name, state=state, created_at=run.created_at).as_json()
             for name in order
             if name not in begun
         ]

@@ -10,6 +10,9 @@ const SOURCE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe
 export async function violations(page: Page, which: 'all' | 'colours' = 'all'): Promise<string[]> {
   if (!(await page.evaluate('"axe" in window'))) await page.evaluate(SOURCE);
   const found = await page.evaluate(async (only) => {
+    // A colour half-way to another is neither: what is on its way arrives first (loaders never do).
+    const moving = document.getAnimations().filter((each) => each instanceof CSSTransition);
+    await Promise.allSettled(moving.map((each) => each.finished));
     const { axe: run } = window as unknown as { axe: typeof axe };
     const rules: axe.RunOptions = only === 'all' ? {} : { runOnly: { type: 'rule', values: ['color-contrast', 'link-in-text-block'] } };
     return (await run.run(document, { resultTypes: ['violations'], ...rules })).violations;
