@@ -12,8 +12,9 @@ from pulpo.runtime.http import limits, problems
 from pulpo.runtime.http.middleware import HEADERS
 
 ALWAYS = frozenset(path.encode() for path in limits.ALWAYS)
-_PARTICULAR = (b"transfer-", b"upgrade", b"close", b"x-request-id")
+_PARTICULAR = re.compile(rb"transfer-|upgrade|close|x-request-id")
 """Words in a head that the parser has to look at."""
+_ULID = 26
 _ID = re.compile(rb"[A-Za-z0-9_.:-]{1,128}")
 
 
@@ -28,7 +29,7 @@ def is_whole(data: bytes) -> bool:
     if (
         first < 0
         or head.startswith(b"head ")
-        or any(word in head for word in _PARTICULAR)
+        or _PARTICULAR.search(head)
         or head[head.find(b" ") + 1 : first] in ALWAYS
     ):
         return False
@@ -55,16 +56,26 @@ class Template:
         head = [*given, *HEADERS, (b"content-type", problems.MEDIA_TYPE.encode())]
         self._status = STATUS_LINE[error.status]
         self._head = b"".join(b"%b: %b\r\n" % pair for pair in head)
+        self._defaults: list[tuple[bytes, bytes]] | None = None
+        self._start = self._kept = b""
 
     def text(self, defaults: list[tuple[bytes, bytes]], given: bytes | None = None, *, keep: bool = False) -> bytes:
         """The bytes of the answer."""
+        if defaults is not self._defaults:  # the server renews its date, and with it the list, once a second
+            date = b"".join(b"%b: %b\r\n" % pair for pair in defaults)
+            self._defaults, self._start = defaults, self._status + date + self._head
+            self._kept = b"%bcontent-length: %d\r\nx-request-id: " % (self._start, self._size(_ULID))
+        if given is None and keep:
+            id = ulid().encode()
+            return b"".join((self._kept, id, b"\r\n\r\n", self._first, id, self._last))
         id = given if given is not None and _ID.fullmatch(given) else ulid().encode()
-        date = b"".join(b"%b: %b\r\n" % pair for pair in defaults)
-        size = len(self._first) + len(id) + len(self._last)
-        return b"%b%b%b%bcontent-length: %d\r\nx-request-id: %b\r\n\r\n%b%b%b" % (
-            self._status, date, self._head, b"" if keep else b"connection: close\r\n", size, id,
+        return b"%b%bcontent-length: %d\r\nx-request-id: %b\r\n\r\n%b%b%b" % (
+            self._start, b"" if keep else b"connection: close\r\n", self._size(len(id)), id,
             self._first, id, self._last,
         )  # fmt: skip
+
+    def _size(self, id: int) -> int:
+        return len(self._first) + id + len(self._last)
 
 
 def answer(error: PulpoError, defaults: list[tuple[bytes, bytes]]) -> bytes:
