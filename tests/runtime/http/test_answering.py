@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from pulpo.runtime.http.answering import Cycle
+from pulpo.runtime.http import answering
+from pulpo.runtime.http.answering import Cycle, Outbox
 
 
 class Wire(asyncio.Transport):
@@ -20,6 +21,9 @@ class Wire(asyncio.Transport):
 
     def close(self) -> None:
         self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
 
 
 class Asked(Cycle):
@@ -40,6 +44,7 @@ class Asked(Cycle):
             keep_alive=keep_alive,
             on_response=self._end,
         )
+        self.outbox = Outbox(())
 
     def _end(self) -> None:
         self.ends += 1
@@ -137,3 +142,48 @@ async def test_to_http_1_0_the_end_is_the_connections() -> None:
     await cycle.give(b"end")
     assert cycle.wire.writes[0].endswith(b"connection: close\r\n\r\n")
     assert (cycle.wire.writes[1:], cycle.wire.closed) == ([b"part", b"end"], True)
+
+
+async def test_answers_of_one_turn_leave_together() -> None:
+    """In their order, when what else the turn had to do is done; to who has left nothing is written."""
+    outbox = Outbox({asyncio.current_task(), asyncio.ensure_future(asyncio.sleep(0))})  # type: ignore[arg-type]
+    first, gone, last = Wire(), Wire(), Wire()
+    for wire in (first, gone, last, first):
+        outbox.put(wire, b"answer")
+    assert first.writes == gone.writes == last.writes == []
+    gone.close()
+    await asyncio.sleep(0)
+    assert (first.writes, gone.writes, last.writes) == ([b"answer"] * 2, [], [b"answer"])
+
+
+async def test_who_asks_alone_does_not_wait() -> None:
+    """Where no other request is in work the answer leaves at once."""
+    wire = Wire()
+    Outbox({asyncio.current_task()}).put(wire, b"answer")  # type: ignore[arg-type]
+    assert wire.writes == [b"answer"]
+
+
+async def test_an_answer_does_not_wait_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A turn of the loop that takes its time does not keep what is ready."""
+    moments = iter([5.0, 5.0 + answering.TOGETHER / 2, 5.0 + answering.TOGETHER * 2])
+    monkeypatch.setattr(answering.time, "perf_counter", lambda: next(moments))
+    outbox, wire = Outbox((asyncio.ensure_future(asyncio.sleep(0)), asyncio.ensure_future(asyncio.sleep(0)))), Wire()
+    outbox.put(wire, b"1")
+    outbox.put(wire, b"2")
+    assert wire.writes == []
+    outbox.put(wire, b"3")
+    assert wire.writes == [b"1", b"2", b"3"]
+    monkeypatch.undo()
+
+
+async def test_what_is_written_at_once_overtakes_nothing() -> None:
+    """The next answer of a connection, the beginning of a stream for one, comes behind the one before it."""
+    before, stream = Asked(), Asked()
+    stream.wire = stream.transport = before.wire  # type: ignore[assignment]
+    before.outbox = stream.outbox = Outbox((asyncio.ensure_future(asyncio.sleep(0)),) * 2)
+    await before.start((b"content-length", b"2"))
+    await before.give(b"ok")
+    assert before.wire.writes == []
+    await stream.start((b"content-type", b"text/event-stream"))
+    assert before.wire.writes[0].endswith(b"ok")
+    assert b"event-stream" in before.wire.writes[1]

@@ -20,7 +20,7 @@ from uvicorn.server import ServerState
 
 from pulpo.errors import PulpoError
 from pulpo.runtime.http import problems, refusals
-from pulpo.runtime.http.answering import Cycle
+from pulpo.runtime.http.answering import Cycle, Outbox
 from pulpo.runtime.http.limits import Admission
 from pulpo.runtime.process import give_back_memory
 from pulpo.settings import ApiSettings
@@ -54,6 +54,7 @@ class Watch(ServerState):
     def __init__(self, api: ApiSettings, admission: Admission, most: int) -> None:
         super().__init__()
         self.api, self.admission, self.most = api, admission, most
+        self.outbox = Outbox(self.tasks)
         self.now = 0.0
         self.served = 0
         self.turned_away: Counter[str] = Counter()
@@ -85,6 +86,7 @@ class Watch(ServerState):
         """Whether one more connection may stay; those that have been idle longest go first."""
         if len(self.connections) <= self.most:
             return True
+        self.outbox.flush()
         idle = [each for each in self.connections if isinstance(each, Connection) and each.idle and each is not new]
         # an eighth at once, so that a flood of connections does not sort them all for each of its own
         for connection in sorted(idle, key=lambda each: (each.since, each.serial))[: max(1, self.most // 8)]:
@@ -184,6 +186,11 @@ class Connection(HttpToolsProtocol):
                 cycle.message_event.set()
         self.pipeline.clear()
 
+    def shutdown(self) -> None:
+        """The server goes down: what has been answered is written before the connection is closed."""
+        self._watch.outbox.flush()
+        super().shutdown()
+
     @property
     def _between(self) -> bool:
         """Whether the next byte begins a request, with nothing of another one before it."""
@@ -242,6 +249,7 @@ class Connection(HttpToolsProtocol):
             keep_alive=not old and parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
+        self.cycle.outbox = watch.outbox
         if idle:
             self._running = self.cycle
             self._start_asgi_task(self.cycle, self.app)
@@ -329,6 +337,7 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, error: PulpoError) -> None:
         """Take nothing more. Answers that are under way go out first; then the connection is closed."""
         self._watch.turned_away[error.code] += 1
+        self._watch.outbox.flush()
         self._ended = True
         cycle = self.cycle
         if cycle is None or cycle.response_complete:
@@ -346,6 +355,7 @@ class Connection(HttpToolsProtocol):
         """Say that the server is at its limit, in the least time: nothing is made for the request."""
         self.since = self._watch.now
         self._watch.admission.refused += 1
+        self._watch.outbox.flush()
         self.transport.write(refusals.FULL.text(self._watch.default_headers, given, keep=keep))
         if not keep:
             self.transport.close()
