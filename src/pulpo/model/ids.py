@@ -1,19 +1,19 @@
 """Fresh ids: ULIDs, 26 letters and digits that sort by time.
 
 The time and 60 random bits are written once a millisecond and a counter follows, which is eight times as fast as
-drawing all the bits for each id.
+drawing all the bits for each id. The system is asked for random bytes a page at a time.
 """
 
 from __future__ import annotations
 
 import os
-import secrets
 import threading
 import time
 
 _LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = tuple(one + two for one in _LETTERS for two in _LETTERS)
 _FULL = 1 << 20
+_RANDOM = 4096
 
 
 class Ulids:
@@ -26,6 +26,7 @@ class Ulids:
     def reset(self) -> None:
         """Begin with other random bits: a process that was forked must not go on with its parent's."""
         self._moment, self._count, self._start = 0, 0, ""
+        self._random, self._used = b"", 0
 
     def new(self) -> str:
         """An id that is greater than those before it, as long as the clock does not go back."""
@@ -33,7 +34,10 @@ class Ulids:
         with self._lock:
             if moment != self._moment or self._count == _FULL:
                 self._moment, self._count = moment, 0
-                bits = moment << 60 | secrets.randbits(60)
+                if self._used == len(self._random):
+                    self._random, self._used = os.urandom(_RANDOM), 0
+                bits = moment << 60 | int.from_bytes(self._random[self._used : self._used + 8]) >> 4
+                self._used += 8
                 self._start = "".join([_PAIRS[bits >> shift & 1023] for shift in range(100, -1, -10)])
             count = self._count
             self._count += 1

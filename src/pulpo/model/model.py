@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 def now() -> datetime:
     """The time in UTC, to the millisecond: what every store can keep."""
-    return to_millisecond(datetime.now(UTC))
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def to_millisecond(moment: datetime) -> datetime:
@@ -38,7 +39,7 @@ def to_millisecond(moment: datetime) -> datetime:
 
 def timestamp(moment: datetime) -> str:
     """`2025-10-30T09:15:00.123Z`: one width, so that text order is time order."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{moment.astimezone(UTC).isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 Timestamp = Annotated[

@@ -189,8 +189,8 @@ class Documents:
         raise _kept_changing(self.spec.name)
 
     async def _create(self, document: Model, caller: Caller, claim: Key | None) -> Written:
-        await self._references.resolve(self._store, document)
-        await self._refuse_ambiguous(document, None)
+        also = self._new_key(document, None)
+        await self._refuse_ambiguous(document, None, await self._references.resolve(self._store, document, also=also))
         context = await self._hook("before_create", document, caller)
         moment = now()
         document.__dict__.update(version=1, created_at=moment, updated_at=moment)
@@ -255,9 +255,10 @@ class Documents:
             record = await self._record(id, versions)
             old = self._stored(record)
             document = await change(old, record)
-            await self._references.resolve(self._store, document, old)
+            also = self._new_key(document, old)
+            same = await self._references.resolve(self._store, document, old, also=also)
             await self._references.refuse_lost_entries(self._store, old, document)
-            await self._refuse_ambiguous(document, old)
+            await self._refuse_ambiguous(document, old, same)
             context = await self._hook("before_update", document, caller, old)
             version = record.version + 1
             document.__dict__.update(id=record.id, version=version, created_at=old.created_at, updated_at=now())
@@ -335,8 +336,15 @@ class Documents:
         page = await self._store.query(Query(self.spec.collection, Compare(self.spec.key, "eq", value), limit=1))
         return page.records[0] if page.records else None
 
-    async def _refuse_ambiguous(self, document: Model, old: Model | None) -> None:
-        """An id and a key must lead to one document, and to a document."""
+    def _new_key(self, document: Model, old: Model | None) -> str | None:
+        """A document's key where it is new and not its id: no other document may have that as its id."""
+        key = self.spec.key
+        value = getattr(document, key) if key is not None else None
+        new = isinstance(value, str) and value != document.id and (old is None or value != getattr(old, key or ""))
+        return value if new else None
+
+    async def _refuse_ambiguous(self, document: Model, old: Model | None, same: Record | None) -> None:
+        """An id and a key must lead to one document, and to a document; `same` has the new key as its id."""
         key = self.spec.key
         for name in ("id",) if key is None else ("id", key):
             value = getattr(document, name)
@@ -344,11 +352,8 @@ class Documents:
                 raise shapes.places((FieldError(f"/{name}", "reserved", "This is an address beside the documents"),))
         if key is None:
             return
-        value = getattr(document, key)
-        if isinstance(value, str) and value != document.id and (old is None or value != getattr(old, key)):
-            record = await self._store.get(self.spec.collection, value)
-            if record is not None:
-                raise _taken("PULPO504", f"/{key}", f"another {self.spec.name} has this value as its id")
+        if same is not None:
+            raise _taken("PULPO504", f"/{key}", f"another {self.spec.name} has this value as its id")
         if old is None and "id" in document.model_fields_set and document.id:
             record = await self._by_key(document.id)
             if record is not None:

@@ -93,8 +93,19 @@ class References:
         )
         self._guarded = {reference.entry for _, reference in self.incoming if reference.entry is not None}
 
-    async def resolve(self, store: Store, document: Model, before: Model | None = None) -> None:
+    async def resolve(
+        self, store: Store, document: Model, before: Model | None = None, *, also: str | None = None
+    ) -> Record | None:
         """Check what a document refers to, putting ids where keys were given; what `before` refers to holds.
+
+        Args:
+            store: Where to look.
+            document: The one that is about to be written.
+            before: What it was.
+            also: An id of a document of this model, which is read in the same look.
+
+        Returns:
+            The document with the id `also`, if there is one.
 
         Raises:
             PulpoError: PULPO510 with a pointer to every reference that leads nowhere.
@@ -105,7 +116,8 @@ class References:
             if places:
                 values = wanted.setdefault(reference.target.name, (reference.target, set()))[1]
                 values.update(place.value for place in places)
-        records = await _records(store, wanted)
+        own = {self._spec.collection: {also}} if also is not None else {}
+        records, read_too = await _records(store, wanted, own)
         errors: list[FieldError] = []
         for reference, places in asked:
             if places:
@@ -117,6 +129,7 @@ class References:
         if errors:
             detail = f"{errors[0].pointer}: {errors[0].message}"
             raise PulpoError("PULPO510", detail, errors=errors)
+        return next((record for record in read_too if record.id == also), None)
 
     def _asked(self, document: Model, reference: Reference, before: Model | None) -> list[_Place]:
         """Where the document refers to something that `before` did not refer to."""
@@ -199,18 +212,24 @@ async def ids_of(store: Store, target: ModelSpec, values: set[str]) -> dict[str,
 
 async def records_of(store: Store, target: ModelSpec, values: set[str]) -> dict[str, Record]:
     """Each value that is an id or key of a document -> the document. Ids win."""
-    return (await _records(store, {target.name: (target, values)}))[target.name]
+    return (await _records(store, {target.name: (target, values)}, {}))[0][target.name]
 
 
-async def _records(store: Store, wanted: Mapping[str, tuple[ModelSpec, set[str]]]) -> dict[str, dict[str, Record]]:
-    """As `records_of`, of several models at once."""
-    if not wanted:
-        return {}
-    read = await store.get_each({target.collection: tuple(sorted(values)) for target, values in wanted.values()})
-    return {
+async def _records(
+    store: Store, wanted: Mapping[str, tuple[ModelSpec, set[str]]], more: Mapping[str, set[str]]
+) -> tuple[dict[str, dict[str, Record]], tuple[Record, ...]]:
+    """As `records_of`, of several models at once; and what else was read for `more`, which are ids by collection."""
+    ids = {target.collection: values for target, values in wanted.values()}
+    for name, values in more.items():
+        ids[name] = ids.get(name, set()) | values
+    if not ids:
+        return {}, ()
+    read = await store.get_each({name: tuple(sorted(values)) for name, values in ids.items()})
+    found = {
         name: await _with_keys(store, target, values, {record.id: record for record in read[target.collection]})
         for name, (target, values) in wanted.items()
     }
+    return found, tuple(record for name in more for record in read[name])
 
 
 async def _with_keys(store: Store, target: ModelSpec, values: set[str], found: dict[str, Record]) -> dict[str, Record]:

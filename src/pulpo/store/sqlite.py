@@ -109,9 +109,17 @@ class SqliteStore:
 
     async def get_each(self, wanted: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[Record, ...]]:
         """As `get_many`, of several collections at once."""
+        if not wanted:
+            return {}
         asked = [self._tables[name].many(ids) for name, ids in wanted.items()]
-        found: list[list[Any]] = await self._reader.read(lambda db: [db.execute(*each).fetchall() for each in asked])
-        return {name: tuple([Record(*row) for row in rows]) for name, rows in zip(wanted, found, strict=True)}
+        # One statement takes and gives back the lock of the file once, which costs as much as the look itself.
+        sql = " UNION ALL ".join([f"SELECT {place},{text}" for place, (text, _) in enumerate(asked)])
+        given = tuple([id for _, ids in asked for id in ids])
+        rows: list[Any] = await self._reader.read(lambda db: db.execute(sql, given).fetchall())
+        found: list[list[Record]] = [[] for _ in asked]
+        for place, id, version, text in rows:
+            found[place].append(Record(id, version, text))
+        return {name: tuple(records) for name, records in zip(wanted, found, strict=True)}
 
     async def get_json(self, collection: str, id: str) -> tuple[bytes, int] | None:
         """The document's text as bytes, and its version."""

@@ -108,7 +108,7 @@ class Table:
         for name, text in {
             "sql": sql,
             "get": f"SELECT version,doc FROM {sql} WHERE id=?",
-            "get_many": f"SELECT id,version,doc FROM {sql} WHERE id IN (SELECT value FROM json_each(?))",
+            "get_many": f"id,version,doc FROM {sql} WHERE id IN (SELECT value FROM json_each(?))",
             "version_of": f"SELECT version FROM {sql} WHERE id=?",
             "insert": f"INSERT INTO {sql}(id,version,doc) VALUES(?,1,?)",
             "replace": f"UPDATE {sql} SET version=?,doc=? WHERE id=? AND version=?",
@@ -117,11 +117,11 @@ class Table:
             "require": f"SELECT version FROM {sql} WHERE id=? AND version=?",
         }.items():
             object.__setattr__(self, name, text)
-        few = {n: f"SELECT id,version,doc FROM {sql} WHERE id IN ({','.join('?' * n)})" for n in _FEW}
+        few = {n: f"id,version,doc FROM {sql} WHERE id IN ({','.join('?' * n)})" for n in _FEW}
         object.__setattr__(self, "get_few", few)
 
     def many(self, ids: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-        """The statement for the documents with these ids, and its arguments: a few by themselves, more as a list."""
+        """What follows `SELECT` for the documents with these ids, and its arguments: a few singly, more as a list."""
         count = next((size for size in _FEW if 0 < len(ids) <= size), 0)
         if not count:
             return self.get_many, (json.dumps(ids),)
