@@ -31,7 +31,7 @@ def test_a_flooded_server_goes_on_working_and_says_no_to_the_rest(tmp_path: Path
     assert sum(each["count"] for each in flooded["answers"].values()) == flooded["sent"] - not_sent > 0
     assert set(flooded["answers"]) == {"200", "201", "503"}
     assert flooded["answers"]["503"]["p50_ms"] < WITHIN_MS
-    assert figures["goodput_of_capacity_by_processor"] > 0.6
+    assert figures["goodput_of_capacity_by_processor"] > 0.3
     assert figures["goodput_of_capacity"] > 0.2
     assert figures["memory_mib"]["most"] - figures["memory_mib"]["before"] < GROWTH_MIB
     assert figures["latency"]["normal_again_after_s"] is not None
