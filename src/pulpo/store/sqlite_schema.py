@@ -74,8 +74,8 @@ class Layout:
     lists: Mapping[str, str] = field(default_factory=dict)
 
 
-_FEW = (1, 2, 4, 8)
-"""Numbers of ids that have a statement of their own, a third faster than the one for any number."""
+_FEW = {1: 1, 2: 2, 3: 4, 4: 4, 5: 8, 6: 8, 7: 8, 8: 8}
+"""How many places the statement for so few ids has, a third faster than the one for any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +117,13 @@ class Table:
             "require": f"SELECT version FROM {sql} WHERE id=? AND version=?",
         }.items():
             object.__setattr__(self, name, text)
-        few = {n: f"id,version,doc FROM {sql} WHERE id IN ({','.join('?' * n)})" for n in _FEW}
+        few = {n: f"id,version,doc FROM {sql} WHERE id IN ({','.join('?' * n)})" for n in set(_FEW.values())}
         object.__setattr__(self, "get_few", few)
 
     def many(self, ids: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
         """What follows `SELECT` for the documents with these ids, and its arguments: a few singly, more as a list."""
-        count = next((size for size in _FEW if 0 < len(ids) <= size), 0)
-        if not count:
+        count = _FEW.get(len(ids))
+        if count is None:
             return self.get_many, (json.dumps(ids),)
         return self.get_few[count], ids + ids[-1:] * (count - len(ids))
 
