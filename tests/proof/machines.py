@@ -24,6 +24,7 @@ import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -191,20 +192,20 @@ class Proof:
     def _look_at_the_death(self, death: Death) -> None:
         """What the dead machine held goes on elsewhere in time, and nothing else was taken from anybody."""
         bodies, runs = self._bodies(), self.audit.runs(self.placed)
-        waited = []
+        taken = {id for id, run in runs.items() if run["recoveries"]}
+        waited, only_ended = [], 0
         for run in death.held:
-            after = [
-                body["at"]
-                for body in bodies
-                if body["run"] == run and body["at"] > death.at and body["machine"] != death.machine
-            ]
-            if not after:
+            elsewhere = [body["at"] for body in bodies if body["run"] == run and body["machine"] != death.machine]
+            after = next((at for at in elsewhere if at > death.at), None)
+            if after is None and run in taken and runs[run]["finished_at"]:
+                only_ended += 1  # all of its steps had a result
+                after = datetime.fromisoformat(runs[run]["finished_at"]).timestamp()
+            if after is None:
                 self.problems.append(f"{run} of {death.machine} did not go on elsewhere: it is {runs[run]['state']}")
                 continue
-            waited.append(after[0] - death.at)
+            waited.append(after - death.at)
             if waited[-1] > ELSEWHERE:
                 self.problems.append(f"{run} went on after {waited[-1]:.1f} s")
-        taken = {id for id, run in runs.items() if run["recoveries"]}
         touched = {body["run"] for body in bodies if body["machine"] == death.machine}
         if others := taken - set(death.held) - touched:
             self.problems.append(f"{others} were taken from a machine that lives")
@@ -215,6 +216,7 @@ class Proof:
             "ended_before": death.ended_before,
             "held": len(death.held),
             "taken_over": len(taken),
+            "of_them_only_to_be_ended": only_ended,
             "elsewhere_after_seconds": {"first": _rounded(min, waited), "last": _rounded(max, waited)},
         }
 
