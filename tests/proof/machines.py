@@ -174,16 +174,22 @@ class Proof:
         """Each machine has worked on runs, also the one that died, which has done nothing since."""
         bodies = [body for body in self._bodies() if body["run"] in {each.run for each in self.placed}]
         first = {body["run"]: body["machine"] for body in reversed(bodies)}
+        before = Counter({body["run"]: body["machine"] for body in reversed(bodies) if body["at"] < death.at}.values())
         last = {body["run"]: body["machine"] for body in bodies}
         begun, ended = Counter(first.values()), Counter(last.values())
         steps = Counter(body["machine"] for body in bodies)
         self.figures["machines"] = {
-            name: {"runs_begun": begun[name], "runs_ended": ended[name], "steps": steps[name]}
+            name: {
+                "runs_begun": begun[name],
+                "of_them_before_the_death": before[name],
+                "runs_ended": ended[name],
+                "steps": steps[name],
+            }
             for name in self.park.machines
         }
         for name in self.park.machines:
-            if begun[name] < len(self.placed) // 10:
-                self.problems.append(f"{name} began {begun[name]} of {len(self.placed)} runs")
+            if before[name] * len(self.park.machines) * 2 < before.total():  # not half of what is fair
+                self.problems.append(f"{name} had begun {before[name]} of {before.total()} runs")
         if late := [body for body in bodies if body["machine"] == death.machine and body["at"] > death.at + 0.5]:
             self.problems.append(f"{death.machine} is dead, and ran bodies: {late[:2]}")
         if strange := set(steps) - set(self.park.machines):
