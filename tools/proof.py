@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-_NAMES = ("kills", "failover", "machines", "races", "contention", "preconditions", "crowd", "overload", "contract")
-_NAMES += ("scale", "copy")
+_FAULTS = ("kills", "failover", "machines", "races", "contention", "preconditions")
+_NAMES = (*_FAULTS, "crowd", "overload", "contract", "scale", "copy")
 PROOFS = tuple(f"tests.proof.{name}" for name in _NAMES)
 NOT_RUN = 2
 """How a proof ends that needs what is not installed."""

@@ -171,6 +171,19 @@ def test_a_killed_worker_s_runs_go_on_before_those_that_wait(stack: Stack) -> No
     assert {stack.until(id)["state"] for id in begun + waiting} == {"completed"}
 
 
+def test_prefect_hears_of_an_end_that_its_worker_could_not_tell(stack: Stack) -> None:
+    """As where it died in between: the run has ended, and Prefect has its flow run at work."""
+    id = stack.begin("declined")
+    stack.until(id)
+    flow_run = stack.flow_run(id, "Compensated")["id"]
+    body = {"state": {"type": "RUNNING", "name": "Running"}, "force": True}
+    stack.prefect.post(f"/flow_runs/{flow_run}/set_state", json=body).raise_for_status()
+    shown = until(
+        lambda: (now := stack.prefect.get(f"/flow_runs/{flow_run}").json())["state_type"] != "RUNNING" and now
+    )
+    assert (shown["state_name"], shown["state"]["message"]) == ("Compensated", "no money")
+
+
 def test_a_run_that_waits_survives_its_worker(stack: Stack) -> None:
     """SIGKILL while it waits: it is tried again when its time has come, by another worker."""
     id = stack.begin("wait")

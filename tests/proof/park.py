@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import httpx
 import psutil
@@ -38,6 +38,8 @@ from tests.proof.network import Together
 HEAD = "head"
 """Where the API, the gateway and the Prefect server run."""
 PATIENCE = 120.0
+Words: TypeAlias = list[str | Path]
+"""A command line."""
 _LEFT_OUT = shutil.ignore_patterns("generated", ".pulpo", "tests", "__pycache__")
 _GATEWAY = """
 import sys, uvicorn
@@ -94,7 +96,7 @@ class Installation:
         """`pip install`, as a user does, with the newest of everything that it admits."""
         self.folder.mkdir()
         subprocess.run([sys.executable, "-m", "venv", self.folder / "venv"], check=True, capture_output=True)
-        words = [self.programs / "python", "-m", "pip", "install", f"{wheel}[prefect,mongodb]", *more]
+        words: Words = [self.programs / "python", "-m", "pip", "install", f"{wheel}[prefect,mongodb]", *more]
         done = subprocess.run(words, check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -104,14 +106,14 @@ class Installation:
         with (self.project / "pulpo.toml").open("a", encoding="utf-8") as file:
             file.write(more)
         tomllib.loads((self.project / "pulpo.toml").read_text(encoding="utf-8"))
-        words = [self.programs / "pulpo", "compile"]
+        words: Words = [self.programs / "pulpo", "compile"]
         done = subprocess.run(words, cwd=self.project, env=self.environ(), check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
 def install(folder: Path, names: Iterable[str]) -> dict[str, Installation]:
     """Build the wheel of this working tree and install it on each of these machines, and with Redis on the head."""
-    words = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder / "dist", REPOSITORY]
+    words: Words = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder / "dist", REPOSITORY]
     subprocess.run(words, check=True, capture_output=True)
     (wheel,) = (folder / "dist").glob("*.whl")
     made = {name: Installation(name, folder / name) for name in (HEAD, *names)}
@@ -177,7 +179,7 @@ class Park:
         for each in self.made.values():
             each.copy_project(f'gateway_url = "{self.gateway}"\n{self.settings}')
         self._serve_prefect(self._postgres(), self._redis())
-        words = [head.programs / "python", "-c", _GATEWAY, here, self.gateway.rpartition(":")[2]]
+        words: Words = [head.programs / "python", "-c", _GATEWAY, here, self.gateway.rpartition(":")[2]]
         self._process("gateway", words, head.project, head.environ())
         self._answers("gateway", lambda: httpx.get(f"{self.gateway}/livez", trust_env=False).is_success)
         self.api = f"http://127.0.0.1:{free_port()}"
@@ -186,7 +188,7 @@ class Park:
         self._answers("api", lambda: httpx.get(f"{self.api}/readyz", trust_env=False).is_success)
         for name in self.machines:
             each = self.made[name]
-            words = self.network.command(name, str(each.programs / "pulpo"), "worker")
+            words = [*self.network.command(name, str(each.programs / "pulpo"), "worker")]
             self.workers[name] = self._process(name, words, each.project, each.environ(self.three_settings))
             self._ends.callback(self._shut_down, name)
         for name in self.machines:
@@ -205,11 +207,9 @@ class Park:
             who = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
         port, password = free_port(), secrets.token_urlsafe(24)
         (folder / "password").write_text(password, encoding="ascii")
-        words = ["initdb", "-D", folder / "data", "-U", "prefect", "-E", "UTF8", "--no-locale", "-A", "scram-sha-256"]
-        words[0] = programs / "initdb"
-        done = subprocess.run(
-            [*words, "--pwfile", folder / "password"], check=False, capture_output=True, text=True, cwd=folder, **who
-        )
+        words: Words = [programs / "initdb", "-D", folder / "data", "-U", "prefect", "-E", "UTF8", "--no-locale"]
+        words += ["-A", "scram-sha-256", "--pwfile", folder / "password"]
+        done = subprocess.run(words, check=False, capture_output=True, text=True, cwd=folder, **who)
         assert done.returncode == 0, done.stdout + done.stderr
         words = [programs / "postgres", "-D", folder / "data", "-p", str(port), "-h", "127.0.0.1", "-k", ""]
         self._process("postgres", words, folder, {"PATH": os.environ["PATH"], "LC_ALL": "C"}, stop=signal.SIGINT, **who)
@@ -269,7 +269,7 @@ class Park:
     def _process(
         self,
         name: str,
-        words: list[Any],
+        words: Words,
         folder: Path,
         environ: dict[str, str],
         *,
