@@ -188,8 +188,9 @@ class Proof:
             for name in self.park.machines
         }
         for name in self.park.machines:
-            if before[name] * len(self.park.machines) * 2 < before.total():  # not half of what is fair
-                self.problems.append(f"{name} had begun {before[name]} of {before.total()} runs")
+            half = len(self.placed) // len(self.park.machines) // 2
+            if begun[name] < (2 if name == death.machine else half):  # of what is fair
+                self.problems.append(f"{name} began {begun[name]} of {len(self.placed)} runs")
         if late := [body for body in bodies if body["machine"] == death.machine and body["at"] > death.at + 0.5]:
             self.problems.append(f"{death.machine} is dead, and ran bodies: {late[:2]}")
         if strange := set(steps) - set(self.park.machines):

@@ -224,7 +224,7 @@ class Park:
         """A Redis server of the proof's own, which keeps nothing; its `prefect.redis`."""
         port, program = free_port(), shutil.which("redis-server")
         assert program is not None
-        words = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        words: Words = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         self._process("redis", words, self.folder, {})
         self._answers("redis", lambda: "Ready to accept connections" in self.log("redis"))
         return f"127.0.0.1:{port}/0"
@@ -236,7 +236,15 @@ class Park:
         self.prefect = Place(f"http://{self.network.address}:{port}/api", auth, "ecommerce-app", own=False)
         given = Settings(prefect=PrefectSettings.model_validate({"database": database, "redis": redis}))
         environ = {**head.environ(), **environment(given, self.folder / "prefect", self.prefect)}
-        words = [head.programs / "prefect", "server", "start", "--host", self.network.address, "--port", str(port)]
+        words: Words = [
+            head.programs / "prefect",
+            "server",
+            "start",
+            "--host",
+            self.network.address,
+            "--port",
+            str(port),
+        ]
         self._process("prefect", words, head.folder, environ)
         self._answers("prefect", lambda: self.ask_prefect("GET", "/health") is True)
 
