@@ -266,7 +266,9 @@ def unknown_variables(root: Path, environ: Mapping[str, str] = os.environ) -> tu
     return tuple(found)
 
 
-_OTHERS = ("PULPO_API_URL", "PULPO_CRASH_AT", "PULPO_SUPERVISED_ROOT", "PULPO_MONGODB_PASSWORD", "PULPO_SHELL_URL")
+_PASSWORDS = ("PULPO_MONGODB_PASSWORD", "PULPO_PREFECT_PASSWORD")
+"""What `generated/deploy/compose.yaml` asks for."""
+_OTHERS = ("PULPO_API_URL", "PULPO_CRASH_AT", "PULPO_SUPERVISED_ROOT", "PULPO_SHELL_URL", *_PASSWORDS)
 """Variables that are no settings."""
 _FREE = ("PULPO_APP_", "PULPO_TEST_", "PULPO_UPDATE_")
 _SERVICE_KEYS = tuple(ServiceSettings.model_fields)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import prefect.settings
 import pytest
 import yaml
 
@@ -124,6 +125,64 @@ def test_a_project_on_mongodb_is_deployed_with_a_replica_set(tmp_path: Path) -> 
     assert services["api"]["depends_on"]["mongodb-set"] == {"condition": "service_completed_successfully"}
     assert all(set(each.get("depends_on", {})) <= services.keys() for each in services.values())
     assert '"pulpo-core[mongodb]==' in (folder / "Dockerfile").read_text()
+
+
+@pytest.mark.parametrize("database", ["sqlite:///.pulpo/data.db", "mongodb://127.0.0.1:27017/notes"])
+def test_a_project_on_prefect_is_deployed_with_a_server_on_postgresql(tmp_path: Path, database: str) -> None:
+    """A server that lets in who knows the secret, its own database, both on loopback, and workers that know of them."""
+    root = copied("notes", tmp_path)
+    (root / "pulpo.toml").open("a").write(f'\n[database]\nurl = "{database}"\n[engine]\nkind = "prefect"\n')
+    compile_project(root)
+    folder = root / "generated/deploy"
+    text = (folder / "compose.yaml").read_text()
+    compose = yaml.safe_load(text)
+    services = compose["services"]
+    assert all(set(each.get("depends_on", {})) <= services.keys() for each in services.values())
+    assert set(re.findall(r"\$\{(PULPO_PREFECT_\w+)(:\?[^}]+)?\}", text)) == {
+        ("PULPO_PREFECT_PASSWORD", ":?set it to a password")
+    }
+    keeper, server = services["prefect-database"], services["prefect"]
+    assert "listen_addresses=127.0.0.1" in keeper["command"]
+    assert keeper["volumes"] == ["prefect-database:/var/lib/postgresql/data"]
+    assert "prefect-database" in compose["volumes"]
+    assert server["command"][:3] == ["prefect", "server", "start"]
+    assert server["command"][3:] == ["--host", "127.0.0.1", "--port", "4200"]
+    assert server["depends_on"] == {"prefect-database": {"condition": "service_healthy"}}
+    told = server["environment"]
+    user, password, name = (keeper["environment"][f"POSTGRES_{word}"] for word in ("USER", "PASSWORD", "DB"))
+    address = f"postgresql+asyncpg://{user}:{password}@127.0.0.1:5432/{name}"
+    assert told["PREFECT_SERVER_DATABASE_CONNECTION_URL"] == address
+    assert told["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
+    wanted = {
+        "PULPO_PREFECT_URL": told["PREFECT_API_URL"],
+        "PULPO_PREFECT_AUTH": told["PREFECT_SERVER_API_AUTH_STRING"],
+    }
+    for each in ("api", "worker"):
+        known = services[each]["environment"]
+        assert {key: known[key] for key in wanted} == wanted
+        assert known.keys() - wanted.keys() == ({"PULPO_DATABASE_URL"} if "mongodb" in database else set())
+    assert services["worker"]["depends_on"]["prefect"] == {"condition": "service_healthy"}
+    assert "prefect" in re.findall(r"pulpo-core\[(.*)\]==", (folder / "Dockerfile").read_text())[0].split(",")
+
+
+def test_what_compose_tells_prefect_are_settings_of_prefect(tmp_path: Path) -> None:
+    """A name that Prefect does not know would be passed over."""
+    root = copied("notes", tmp_path)
+    (root / "pulpo.toml").open("a").write('\n[engine]\nkind = "prefect"\n')
+    compile_project(root)
+    told = yaml.safe_load((root / "generated/deploy/compose.yaml").read_text())["services"]["prefect"]["environment"]
+    assert [name for name in told if name.startswith("PREFECT_") and not hasattr(prefect.settings, name)] == []
+
+
+def test_a_project_on_another_prefect_server_is_deployed_without_one(tmp_path: Path) -> None:
+    """Its address is in the project's settings; what lets it in comes from outside."""
+    root = copied("notes", tmp_path)
+    url = "https://prefect.example/api"
+    (root / "pulpo.toml").open("a").write(f'\n[engine]\nkind = "prefect"\n[prefect]\nurl = "{url}"\n')
+    compile_project(root)
+    services = yaml.safe_load((root / "generated/deploy/compose.yaml").read_text())["services"]
+    assert list(services) == ["printer", "api", "worker", "ui"]
+    assert services["worker"]["environment"] == services["api"]["environment"] == {"PULPO_PREFECT_AUTH": None}
 
 
 def test_deployment_files_are_sound(tmp_path: Path) -> None:

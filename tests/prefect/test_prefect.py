@@ -27,6 +27,12 @@ def tasks(stack: Stack, flow_run: str, count: int) -> dict[str, str]:
     return until(lambda: len(known := found()) >= count and known, 30.0, found)
 
 
+def flow_runs(stack: Stack, run: str) -> int:
+    """How many flow runs Prefect has for a run."""
+    named = {"flow_runs": {"name": {"any_": [run]}}}
+    return int(stack.prefect.post("/flow_runs/count", json=named).raise_for_status().json())
+
+
 def test_a_run_goes_through_prefect(stack: Stack) -> None:
     """Names, states and tasks are there to see, with a table of the steps; the run knows its flow run."""
     id = stack.begin()
@@ -148,6 +154,34 @@ def test_a_killed_worker_s_run_goes_on(stack: Stack) -> None:
     assert stack.calls(id) == ["hold", "charge", "charge", "charged"]
     assert len(set(stack.keys(id, "charge"))) == 1
     assert stack.flow_run(id, "Completed")["run_count"] == 2
+
+
+def test_a_killed_worker_s_runs_go_on_before_those_that_wait(stack: Stack) -> None:
+    """Ten runs fill it, five more wait for their turn: another worker takes the ten first."""
+    begun = [stack.begin("held") for _ in range(10)]
+    until(lambda: all("charge" in stack.calls(id) for id in begun))
+    waiting = [stack.begin("held") for _ in range(5)]
+    until(lambda: all(flow_runs(stack, id) for id in waiting))
+    stack.kill_worker()
+    until(
+        lambda: all(stack.calls(id).count("charge") == 2 for id in begun), 60.0, lambda: list(map(stack.calls, begun))
+    )
+    assert [stack.calls(id) for id in waiting] == [[]] * 5
+    stack.go()
+    assert {stack.until(id)["state"] for id in begun + waiting} == {"completed"}
+
+
+def test_prefect_hears_of_an_end_that_its_worker_could_not_tell(stack: Stack) -> None:
+    """As where it died in between: the run has ended, and Prefect has its flow run at work."""
+    id = stack.begin("declined")
+    stack.until(id)
+    flow_run = stack.flow_run(id, "Compensated")["id"]
+    body = {"state": {"type": "RUNNING", "name": "Running"}, "force": True}
+    stack.prefect.post(f"/flow_runs/{flow_run}/set_state", json=body).raise_for_status()
+    shown = until(
+        lambda: (now := stack.prefect.get(f"/flow_runs/{flow_run}").json())["state_type"] != "RUNNING" and now
+    )
+    assert (shown["state_name"], shown["state"]["message"]) == ("Compensated", "no money")
 
 
 def test_a_run_that_waits_survives_its_worker(stack: Stack) -> None:

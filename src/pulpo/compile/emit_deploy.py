@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pulpo import names
@@ -17,6 +18,8 @@ _FOLDER = "generated/deploy"
 _SETTINGS = ("pulpo.toml",)
 _MEMBERS = (27017, 27018, 27019)
 """Ports of a replica set's members."""
+_POSTGRES = 5432
+"""The port of the database that Prefect's server has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,9 @@ def emit_deploy(app: AppSpec, plans: Mapping[str, FlowPlan], settings: Settings)
         "extras": ",".join(_extras(settings)),
         "pool": settings.prefect.pool or slug,
         "mongodb": _mongodb(settings),
+        "prefect": _prefect(settings),
+        "postgres": _POSTGRES,
+        "shared": ", ".join(f"*{name}" for name, wanted in _shared(settings).items() if wanted),
         "ports": _MEMBERS,
         "members": ",".join(f"127.0.0.1:{p}" for p in _MEMBERS),
     }
@@ -53,6 +59,18 @@ def _extras(settings: Settings) -> list[str]:
     """The extras of Pulpo that the project needs."""
     needed = {"mongodb": _mongodb(settings) is not None, "prefect": settings.engine.needs_prefect}
     return [name for name, wanted in needed.items() if wanted]
+
+
+def _shared(settings: Settings) -> dict[str, bool]:
+    """What the API and the workers are told."""
+    return {"database": _mongodb(settings) is not None, "prefect": _prefect(settings) is not None}
+
+
+def _prefect(settings: Settings) -> Literal["own", "other"] | None:
+    """The Prefect server that runs flows: one in a container of its own, or one that is elsewhere."""
+    if not settings.engine.needs_prefect:
+        return None
+    return "other" if settings.prefect.url else "own"
 
 
 def _mongodb(settings: Settings) -> str | None:

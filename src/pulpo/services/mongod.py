@@ -1,7 +1,7 @@
 """A MongoDB server of a project's own: where its program is, how it is called, and how a replica set is made of it.
 
 What `pulpo up` has supervised and what tests start for themselves is set up here alone: always a replica set, since
-Pulpo needs transactions, always on loopback, and with a keyfile and a user where it is asked for.
+Pulpo needs transactions, on loopback unless told otherwise, and with a keyfile and a user where it is asked for.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 SET = "pulpo"
 """The replica set's name."""
+LOOPBACK = "127.0.0.1"
 
 PATIENCE = 30.0  # seconds that a server may take until it is ready
 
@@ -64,8 +65,9 @@ def command(
     cache_gb: float = 0.25,
     oplog_mb: int = 990,
     parameters: Mapping[str, str] | None = None,
+    reached_at: str = LOOPBACK,
 ) -> list[str]:
-    """How a member is called. It listens on loopback only.
+    """How a member is called. It listens on loopback, and nowhere else unless told to.
 
     Args:
         binary: The program.
@@ -76,8 +78,10 @@ def command(
         cache_gb: Its page cache, in GB, from 0.25.
         oplog_mb: How much of the log is kept that events are read from, in MB.
         parameters: Server parameters.
+        reached_at: An address at which it listens as well.
     """
-    words = [str(binary), "--dbpath", str(folder), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"]
+    addresses = ",".join(dict.fromkeys((LOOPBACK, reached_at)))
+    words = [str(binary), "--dbpath", str(folder), "--port", str(port), "--bind_ip", addresses, "--nounixsocket"]
     words += ["--wiredTigerCacheSizeGB", str(cache_gb)]
     if replica_set is not None:
         words += ["--replSet", replica_set, "--oplogSize", str(oplog_mb)]
@@ -101,15 +105,19 @@ def make_keyfile(path: Path) -> Path:
     return path
 
 
-def initiate(ports: tuple[int, ...], *, replica_set: str = SET, patience: float = PATIENCE) -> None:
+def initiate(
+    ports: tuple[int, ...], *, replica_set: str = SET, patience: float = PATIENCE, reached_at: str = LOOPBACK
+) -> None:
     """Make a replica set of members that run here, and wait for its primary. One that is a set already stays as it is.
+
+    Clients find its members at `reached_at`.
 
     Raises:
         PulpoError: PULPO702, it was not ready within `patience` seconds.
     """
     from pymongo.errors import OperationFailure, PyMongoError  # noqa: PLC0415 - the driver is an extra
 
-    members = [{"_id": number, "host": f"127.0.0.1:{port}"} for number, port in enumerate(ports)]
+    members = [{"_id": number, "host": f"{reached_at}:{port}"} for number, port in enumerate(ports)]
     config = {"_id": replica_set, "members": members, "settings": {"electionTimeoutMillis": 2000}}
     deadline = time.monotonic() + patience
     problem: Exception | None = None

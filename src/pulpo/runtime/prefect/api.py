@@ -19,6 +19,7 @@ POOL_TYPE = "pulpo"
 RUN_TAG = "pulpo-run:"
 """Before a run's id in a tag of the flow run that carries it out."""
 _PATIENCE = 20.0
+_PAGE = 200
 _PAUSES = (0.05, 0.2, 0.5)
 """Seconds before a request is made again that the server was too busy for."""
 
@@ -118,12 +119,18 @@ class PrefectApi:
         return None if answer.status_code == httpx.codes.NOT_FOUND else FlowRun.of(answer.json())
 
     async def flow_runs(self, pool: str, state: str, *, ended_after: datetime | None = None) -> list[FlowRun]:
-        """The flow runs of a pool in states of this type, at most 200; those that ended after a moment."""
+        """The flow runs of a pool in states of this type; those that ended after a moment."""
         which: dict[str, Json] = {"state": {"type": {"any_": [state]}}}
         if ended_after is not None:
             which["end_time"] = {"after_": ended_after.isoformat()}
-        body = {"work_pools": {"name": {"any_": [pool]}}, "flow_runs": which, "limit": 200}
-        return [FlowRun.of(each) for each in (await self._send("POST", "/flow_runs/filter", body)).json()]
+        body = {"work_pools": {"name": {"any_": [pool]}}, "flow_runs": which, "limit": _PAGE}
+        found: list[FlowRun] = []
+        while True:
+            answer = await self._send("POST", "/flow_runs/filter", {**body, "offset": len(found)})
+            page = [FlowRun.of(each) for each in answer.json()]
+            found += page
+            if len(page) < _PAGE:
+                return found
 
     async def set_state(
         self, id: str, kind: str, *, name: str = "", message: str = "", due: datetime | None = None, force: bool = True

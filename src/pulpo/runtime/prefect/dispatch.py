@@ -96,7 +96,9 @@ class Dispatch:
         fresh = (moment - found.since).total_seconds() < FRESH
         if found.state in ("PENDING", "RUNNING") and fresh and not let_go:
             return  # a worker is about to hold it
-        await self.api.set_state(found.id, "SCHEDULED", message=f"the run is {run.state}", due=moment)
+        # Workers take what is due longest: it keeps its place in the line, before what came later and still waits.
+        due = datetime.fromisoformat(run.created_at)
+        await self.api.set_state(found.id, "SCHEDULED", message=f"the run is {run.state}", due=due)
 
     async def _create(self, run: Run, key: str) -> FlowRun:
         data = pydantic_core.from_json(run.input or "{}")

@@ -31,7 +31,7 @@ from pulpo.runtime.application import Application
 from pulpo.runtime.flows import resident
 from pulpo.runtime.journal import Run
 from pulpo.runtime.prefect.api import FlowRun, PrefectApi
-from pulpo.runtime.prefect.dispatch import AGAIN, CANCELLED, Dispatch
+from pulpo.runtime.prefect.dispatch import AGAIN, CANCELLED, FRESH, Dispatch
 from pulpo.runtime.prefect.place import place
 from pulpo.runtime.tables import RUNS
 
@@ -49,6 +49,8 @@ _SHOWN = {
     "cancelled": ("CANCELLED", "Cancelled"),
 }
 """The type and the name of Prefect's state for a run that has ended so; without a name Prefect's own stays."""
+_CATCH_UP = 10.0
+"""Seconds between two looks for flow runs that are over, though Prefect has not heard of it."""
 _HEARD = 30.0
 """For how many seconds cancelled flow runs are looked at; those of longer ago are seen when their run is due."""
 _REST = 2.0
@@ -83,6 +85,7 @@ class PrefectWorker:
                     (lambda: self._look(dispatch.api, context.client), self._settings.poll),
                     (lambda: dispatch.api.heartbeat(dispatch.where.pool, self._name, seconds=HEARTBEAT), HEARTBEAT),
                     (lambda: self._hear_cancels(dispatch.api), _CANCELS),
+                    (lambda: self._catch_up(dispatch.api), _CATCH_UP),
                 )
             ]
             await told.wait()
@@ -220,6 +223,17 @@ class PrefectWorker:
                 message=said,
                 due=wake + timedelta(seconds=AGAIN),
             )
+
+    async def _catch_up(self, api: PrefectApi) -> None:
+        """Say how runs have ended whose worker died after their end and before it had said so."""
+        for state in ("RUNNING", "PENDING"):
+            found = {each.run: each for each in await api.flow_runs(self._pool, state)}
+            for record in await self._application.store.get_many(RUNS, tuple(found)):
+                run = Run.load(record)
+                if run.finished_at is None:
+                    continue
+                if now() - datetime.fromisoformat(run.finished_at) > timedelta(seconds=FRESH):
+                    await self._agree(found[run.id], None, api)
 
     # cancels
 
