@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import stat
 import subprocess
 import sys
+import time
 
 import httpx
+import psutil
 import pytest
 
 from tests.prefect.conftest import Stack, until
@@ -148,6 +152,39 @@ def test_a_killed_worker_s_run_goes_on(stack: Stack) -> None:
     assert stack.calls(id) == ["hold", "charge", "charge", "charged"]
     assert len(set(stack.keys(id, "charge"))) == 1
     assert stack.flow_run(id, "Completed")["run_count"] == 2
+
+
+def test_a_worker_that_is_told_to_stop_lets_go_of_its_runs(stack: Stack) -> None:
+    """SIGTERM in the middle of a charge: it exits within its time, and another worker goes on; nothing is undone."""
+    id = stack.begin("held")
+    until(lambda: "charge" in stack.calls(id))
+    before = stack.worker()
+    told = time.monotonic()
+    os.kill(before, signal.SIGTERM)
+    until(lambda: not psutil.pid_exists(before), 10.0)
+    took = time.monotonic() - told
+    assert took < 9.0, took
+    assert "(exit status 0;" in until(lambda: stack.supervisor_said(before), 5.0)
+    until(lambda: stack.calls(id).count("charge") == 2, 60.0, lambda: stack.run(id))
+    stack.go()
+    run = stack.until(id)
+    assert (run["state"], run["cancel_requested"]) == ("completed", False)
+    assert stack.calls(id) == ["hold", "charge", "charge", "charged"]
+    assert len(set(stack.keys(id, "charge"))) == 1
+    assert stack.flow_run(id, "Completed")
+
+
+def test_a_worker_that_is_told_to_stop_ends_its_steps(stack: Stack) -> None:
+    """SIGTERM in the middle of a charge that ends soon: another worker goes on behind it, and it is not repeated."""
+    id = stack.begin("held")
+    until(lambda: "charge" in stack.calls(id))
+    before = stack.worker()
+    os.kill(before, signal.SIGTERM)
+    stack.go()
+    assert stack.until(id)["state"] == "completed"
+    assert stack.calls(id) == ["hold", "charge", "charged"]
+    assert "(exit status 0;" in until(lambda: stack.supervisor_said(before), 10.0)
+    assert stack.flow_run(id, "Completed")
 
 
 def test_a_run_that_waits_survives_its_worker(stack: Stack) -> None:

@@ -53,6 +53,8 @@ _HEARD = 30.0
 """For how many seconds cancelled flow runs are looked at; those of longer ago are seen when their run is due."""
 _REST = 2.0
 """Seconds until the next attempt where the server did not answer."""
+_DRAIN, _TELL = 5.0, 2.0
+"""Seconds that steps have to end when the worker is told to stop, and then those that had to be cancelled."""
 
 
 class PrefectWorker:
@@ -139,14 +141,21 @@ class PrefectWorker:
             await asyncio.sleep(pause)
 
     async def _drain(self) -> None:
-        """Let the engine's drivers come to the end of their steps; the flows around them end with that."""
+        """Let the engine's drivers come to the end of their steps; the flows around them end with that.
+
+        A step that takes longer is cancelled here, and its run let go of, while there is still time to tell Prefect.
+        """
         if not self._tasks:
             return
         engine = self._application.engine
         await engine.worker.quiet()
         for driver in list(engine.drivers.values()):
             driver.drain()
-        await asyncio.wait(self._tasks, timeout=5.0)
+        await asyncio.wait(self._tasks, timeout=_DRAIN)
+        for driver in list(engine.drivers.values()):
+            driver.abandon()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_TELL)
 
     # flow runs
 
