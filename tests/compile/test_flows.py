@@ -10,12 +10,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import httpx
 import pytest
 from prefect import Task
+from prefect.client.base import PrefectHttpxAsyncClient
 
 from pulpo.errors import PulpoError
 from pulpo.runtime.context import Caller
-from pulpo.runtime.flows import STEP, delays, may_retry, open_run
+from pulpo.runtime.flows import STEP, FlowRun, delays, may_retry, open_run
 from tests.compile.projects import compile_project, write
 
 Flow = Callable[[dict[str, Any]], Coroutine[Any, Any, Any]]
@@ -202,6 +204,49 @@ async def test_an_error_of_the_flow_itself_cancels_the_run(flow: ModuleType) -> 
         await overridden()
     assert runs[0].result["state"] == "cancelled"
     assert await log(id) == ["hold", "free"]
+
+
+async def test_what_prefect_does_not_manage_cancels_nothing(flow: ModuleType) -> None:
+    """Its server answers a task with 500: the rest is done by the plan, and the flow ends as the run did."""
+    id = await trip(flow)
+
+    async def of_a_server_in_trouble(run: FlowRun) -> None:
+        request = httpx.Request("POST", "http://127.0.0.1/api/v2/concurrency_limits/increment-with-lease")
+        client = PrefectHttpxAsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(500)))
+        async with client:
+            await client.send(request)
+
+    flow.charge = of_a_server_in_trouble
+    document = await flow.trips_flow.fn({"trip_id": id})
+    assert document["state"] == "completed"
+    assert set(states(document).values()) == {"completed"}
+    assert await log(id) == ["hold"]
+
+
+async def test_whoever_is_told_to_end_lets_go_of_the_run(flow: ModuleType) -> None:
+    """A flow that is cancelled with its process undoes nothing: the run is free, and goes on in another."""
+    id = await trip(flow)
+    runs = []
+
+    async def ended() -> None:
+        async with open_run("trips", {"trip_id": id}, root=flow.ROOT) as run:
+            runs.append(run.id)
+            await run.step("trips.desk.check")
+            await run.step("trips.seat.hold")
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await ended()
+    application = importlib.import_module("generated.application").application
+    await application.start(execute=False)
+    try:
+        run = await application.engine.load(runs[0])
+        assert (run.state, run.worker, run.cancel_requested) == ("running", None, False)
+        attached = await application.engine.attach("trips", {}, run_id=run.id)
+        assert (await attached.finish())["state"] == "completed"
+    finally:
+        await application.stop()
+    assert await log(id) == ["hold"]
 
 
 async def test_flows_side_by_side_share_one_open_application(flow: ModuleType) -> None:

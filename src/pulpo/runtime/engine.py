@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pulpo.engine")
 
+_LET_GO = 2.0
+"""Seconds in which a run that its process lets go of is written down as free; else its lease runs out."""
 POLL = 0.05
 """Seconds between two looks at a run that another process executes."""
 
@@ -483,6 +485,12 @@ class Attached:
         await asyncio.shield(self._driver.done)
         return await self._driver.engine.run(self.id)
 
+    async def let_go(self) -> None:
+        """Stop what is at work, at once; the run goes on elsewhere, from what the journal says."""
+        self._driver.drain()
+        self._driver.abandon()
+        await asyncio.wait([self._driver.done], timeout=_LET_GO)
+
 
 class Settled:
     """A run that has ended, for whoever would start its steps: what they gave is known, and nothing is done again."""
@@ -503,6 +511,9 @@ class Settled:
     async def finish(self) -> Json:
         """The run's document."""
         return await self._engine.run(self.id)
+
+    async def let_go(self) -> None:
+        """Nothing is held."""
 
 
 def single(spec: OperationSpec) -> FlowPlan:

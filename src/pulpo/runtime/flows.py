@@ -10,6 +10,8 @@ import asyncio
 import json
 import logging
 import sys
+import sysconfig
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("pulpo.prefect")
 
 _LONGEST_DELAY = 60.0
+_LIBRARIES = tuple({f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 _QUIET = frozenset({"completed", "stopped", "waiting"})
 
 
@@ -79,6 +82,7 @@ class FlowRun:
     result: Json = None
     _engine: Engine | None = None
     _attached: Attached | Settled | None = None
+    _root: Path = field(default_factory=Path)
     _working: set[asyncio.Task[Any]] = field(default_factory=set)
     _answers: list[PulpoError] = field(default_factory=list)
 
@@ -105,15 +109,20 @@ class FlowRun:
     async def close(self, error: BaseException | None = None) -> None:
         """Settle the run: what works comes to its end, and what must be undone is.
 
-        After a step that failed the journal lets nothing new start; beside one that waits, other branches go on. An
-        error that is no step's (a bug in an overridden flow, Prefect's cancellation) cancels the run.
+        After a step that failed the journal lets nothing new start; beside one that waits, other branches go on. A
+        bug in an overridden flow cancels the run. What Prefect did not manage (a server that does not answer, a
+        timeout of its own) says nothing of the run: what is left of it is done by the plan. Where the process is told
+        to end the run is let go of, and goes on elsewhere.
 
         Raises:
             PulpoError: What the run failed with.
         """
         assert self._engine is not None
         assert self._attached is not None
-        if error is not None and error not in self._answers:
+        if error is not None and not isinstance(error, Exception):
+            await self._attached.let_go()
+            return
+        if error is not None and error not in self._answers and _of_the_flow(error, self._root):
             with suppress(PulpoError):  # past its end or its pivot: then it ends as the journal says
                 await self._engine.cancel(self.id, reason=f"{type(error).__name__} in the flow")
         while self._working:
@@ -156,13 +165,15 @@ async def open_run(
         attached = await application.engine.attach(
             flow, data, run_id=run_id or meant, caller=caller or Caller(), prefect=prefect
         )
-        run = FlowRun(attached.id, _engine=application.engine, _attached=attached)
+        run = FlowRun(attached.id, _engine=application.engine, _attached=attached, _root=application.root)
         try:
             yield run
         except BaseException as error:
             await run.close(error)  # raises what the run failed with, if it did
-            if not isinstance(error, PulpoError) or run.result["state"] not in _QUIET:
+            if not isinstance(error, Exception) or run.result["state"] not in _QUIET:
                 raise
+            if not isinstance(error, PulpoError):
+                log.warning("run %s went on without Prefect: %s: %s", run.id, type(error).__name__, error)
         else:
             await run.close()
         finally:
@@ -197,6 +208,30 @@ async def _answers(where: Place) -> bool:
         return await api.healthy()
     finally:
         await api.close()
+
+
+def _of_the_flow(error: BaseException, root: Path) -> bool:
+    """Whether an error was raised by code of the flow's own, or by a library that this called: not by Prefect or Pulpo.
+
+    A flow as it was generated has no code of its own to fail; one that was overridden does.
+    """
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    for frame in reversed(frames):
+        file = frame.f_code.co_filename
+        if str(frame.f_globals.get("__name__", "")).partition(".")[0] in {"prefect", "pulpo"}:
+            return False
+        if not file.startswith(_LIBRARIES):
+            return not _generated(Path(file), root)
+    return False
+
+
+def _generated(file: Path, root: Path) -> bool:
+    """Whether a file is as Pulpo generated it."""
+    try:
+        name = file.resolve().relative_to(root / "generated")
+    except ValueError:
+        return False
+    return not (root / "overrides" / name).exists()
 
 
 async def after(step: Callable[[FlowRun], Awaitable[Any]], run: FlowRun, *needs: Awaitable[Any]) -> Any:
