@@ -16,6 +16,7 @@ from prefect import Task
 from prefect.client.base import PrefectHttpxAsyncClient
 
 from pulpo.errors import PulpoError
+from pulpo.runtime.calls import call
 from pulpo.runtime.context import Caller
 from pulpo.runtime.flows import STEP, FlowRun, delays, may_retry, open_run
 from tests.compile.projects import compile_project, write
@@ -34,6 +35,7 @@ MODELS = '''
 '''
 OPERATIONS = '''
     import asyncio
+    from pathlib import Path
 
     from models.trip import Trip
     from pulpo import Context, NotReady, Ref, Refused, operation
@@ -79,7 +81,7 @@ OPERATIONS = '''
         """Charge."""
         if data.mode == "declined":
             raise Refused("declined", "no money", status=402)
-        if data.mode == "wait":
+        if data.mode == "wait" and not Path("go").exists():
             raise NotReady("later", "not yet")
         return {}
 
@@ -96,24 +98,39 @@ OPERATIONS = '''
         """Send."""
         return {}
 '''
+ONE_MORE = OPERATIONS.replace(
+    'after=["trips.seat.hold"])\n    async def write', 'after=["trips.map"])\n    async def write'
+)
+ONE_MORE += '''
+
+    @operation(name="trips.map.draw", models_in=[Trip], after=["trips.pay"])
+    async def draw(data: In, ctx: Context) -> dict[str, str]:
+        """Draw."""
+        return {}
+'''
 
 
 @pytest.fixture
-def flow(tmp_path: Path) -> Iterator[ModuleType]:
+def flow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """The module of the flow `trips`, its tasks as the functions that they wrap."""
     write(tmp_path, {"models/trip.py": MODELS, "operations/trips.py": OPERATIONS, "pulpo.toml": "[project]\n"})
-    forget()
-    compile_project(tmp_path)
-    sys.path.insert(0, str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
     try:
-        module = importlib.import_module("generated.flows.trips")
-        for name, value in list(vars(module).items()):
-            if isinstance(value, Task):
-                setattr(module, name, value.fn)
-        yield module
+        yield compiled(tmp_path)
     finally:
-        sys.path.remove(str(tmp_path))
         forget()
+
+
+def compiled(root: Path) -> ModuleType:
+    forget()
+    compile_project(root)
+    importlib.invalidate_caches()
+    module = importlib.import_module("generated.flows.trips")
+    for name, value in list(vars(module).items()):
+        if isinstance(value, Task):
+            setattr(module, name, value.fn)
+    return module
 
 
 def forget() -> None:
@@ -247,6 +264,50 @@ async def test_whoever_is_told_to_end_lets_go_of_the_run(flow: ModuleType) -> No
     finally:
         await application.stop()
     assert await log(id) == ["hold"]
+
+
+async def test_a_run_keeps_the_plan_it_began_with(flow: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that waited while the flow got a step, and another order, ends by its own plan; a new one has the step."""
+    id = await trip(flow)
+    waiting = await flow.trips_flow.fn({"trip_id": id, "mode": "wait"})
+    assert waiting["state"] == "waiting"
+    write(flow.ROOT, {"operations/trips.py": ONE_MORE})
+    flow = compiled(flow.ROOT)
+    assert "trips.map.draw" in (flow.ROOT / "generated/flows/trips.py").read_text()
+    (flow.ROOT / "go").touch()
+    with monkeypatch.context() as patched:
+        patched.setattr("pulpo.runtime.flows._prefect_run", lambda: (None, waiting["id"]))
+        async with asyncio.timeout(20):
+            document = await flow.trips_flow.fn({"trip_id": id, "mode": "wait"})
+    assert (document["id"], document["state"]) == (waiting["id"], "completed")
+    assert set(states(document)) == set(states(waiting))
+    assert await log(id) == ["hold"]
+    assert states(await flow.trips_flow.fn({"trip_id": await trip(flow)}))["trips.map.draw"] == "completed"
+
+
+async def test_a_step_that_the_plan_has_not_is_refused(flow: ModuleType) -> None:
+    """An overridden flow that starts one gets an error with a code, and the run goes on by its plan."""
+    id = await trip(flow)
+    async with open_run("trips", {"trip_id": id}, root=flow.ROOT) as run:
+        with pytest.raises(PulpoError, match="PULPO414"):
+            await run.step("trips.moon.land")
+    assert run.result["state"] == "completed"
+
+
+async def test_a_flow_run_is_for_a_run_of_its_flow(flow: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tag by which a flow run names its run may be anybody's: a run of nothing, or of another flow, is refused."""
+    id = await trip(flow)
+    application = importlib.import_module("generated.application").application
+    await application.start(execute=True)
+    try:
+        made = await call(application, application.operation("trips.desk.check"), {"trip_id": id}, Caller(), None)
+    finally:
+        await application.stop()
+    for named in ("run_of_nobody", made.run):
+        monkeypatch.setattr("pulpo.runtime.flows._prefect_run", lambda named=named: ("a-flow-run", named))
+        with pytest.raises(PulpoError, match="PULPO404"):
+            await flow.trips_flow.fn({"trip_id": id})
+    assert await log(id) == []
 
 
 async def test_flows_side_by_side_share_one_open_application(flow: ModuleType) -> None:

@@ -250,9 +250,13 @@ class Engine:
             run_id: The run's id. caller: Who asks.
             prefect: The flow run in Prefect that this is.
         Raises:
-            PulpoError: PULPO409, another worker holds the run; for a new one what `start_run` raises.
+            PulpoError: PULPO409, another worker holds the run; PULPO404, it is no run of this flow; for a new one what
+                `start_run` raises.
         """
-        if run_id is not None and await self.store.get(RUNS, run_id) is not None:
+        if run_id is not None and (record := await self.store.get(RUNS, run_id)) is not None:
+            found = Run.load(record)
+            if (found.kind, found.name) != ("flow", flow):
+                raise PulpoError("PULPO404", f"there is no run {run_id} of the flow {flow}")
             return await self._attach_again(run_id, prefect)
         plan, text, live = await self.prepare(flow, raw)
         run, _ = self._new(plan, text, live, caller or Caller(), run_id, None)
@@ -282,7 +286,7 @@ class Engine:
             run.prefect = prefect or run.prefect
             driver = await self._claim(run, auto=False)
             if driver is not None:
-                return Attached(driver)
+                return Attached(driver, planned=run.plan == self.hash_of(run.name))
 
     # holding runs
 
@@ -340,6 +344,10 @@ class Engine:
             driver = Driver(self, claimed, plan, steps, auto=auto)
             driver.start()
         return driver
+
+    def hash_of(self, flow: str) -> str | None:
+        """The hash of the plan by which runs of a flow begin today."""
+        return self._hashes.get(flow)
 
     async def plan_of(self, run: Run) -> FlowPlan | None:
         """The plan that a run began with, or None where it is not known any more."""
@@ -466,15 +474,20 @@ class Engine:
 
 
 class Attached:
-    """A run whose steps somebody else starts, one by one or side by side."""
+    """A run whose steps somebody else starts, one by one or side by side.
 
-    def __init__(self, driver: Driver) -> None:
+    `planned` says that whoever starts them knows the run's plan. A run that began by another plan than today's keeps
+    it: then the calls of its steps do nothing, and `finish` carries out what is left of the plan it has.
+    """
+
+    def __init__(self, driver: Driver, *, planned: bool = True) -> None:
         self._driver = driver
         self.id = driver.run.id
+        self.planned = planned
 
     async def step(self, operation: str) -> Json:
         """Run a step, or take its recorded result; its output. Raises what it failed with."""
-        return await self._driver.step(operation)
+        return await self._driver.step(operation) if self.planned else None
 
     async def finish(self) -> Json:
         """Conclude: completed when every step is, undone when one failed; the run's document.
@@ -498,9 +511,12 @@ class Settled:
     def __init__(self, engine: Engine, run: Run, steps: Mapping[str, StepRun]) -> None:
         self._engine, self._run, self._steps = engine, run, steps
         self.id = run.id
+        self.planned = run.plan == engine.hash_of(run.name)
 
     async def step(self, operation: str) -> Json:
         """A step's recorded result. Raises what it failed with, or PULPO413 where it did not run."""
+        if not self.planned:
+            return None
         step = self._steps.get(operation)
         if step is None or step.state != "completed":
             if step is not None and step.error is not None:

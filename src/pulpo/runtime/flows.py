@@ -122,7 +122,8 @@ class FlowRun:
         if error is not None and not isinstance(error, Exception):
             await self._attached.let_go()
             return
-        if error is not None and error not in self._answers and _of_the_flow(error, self._root):
+        bug = self._attached.planned and error not in self._answers and _of_the_flow(error, self._root)
+        if error is not None and bug:
             with suppress(PulpoError):  # past its end or its pivot: then it ends as the journal says
                 await self._engine.cancel(self.id, reason=f"{type(error).__name__} in the flow")
         while self._working:
@@ -157,11 +158,13 @@ async def open_run(
 
     Raises:
         PulpoError: PULPO104 no project there, PULPO802 not compiled, PULPO602 the input is invalid, PULPO406 a live run
-            for the same value exists.
+            for the same value exists, PULPO404 the run that the flow run was made for is none of this flow.
     """
     application = load_application((root or find_root(Path.cwd())).resolve())
     async with _started(application):
         prefect, meant = _prefect_run()
+        if run_id is None and meant is not None and meant != prefect:
+            await application.engine.load(meant)  # a tag names it: it is not begun under whatever name that is
         attached = await application.engine.attach(
             flow, data, run_id=run_id or meant, caller=caller or Caller(), prefect=prefect
         )
@@ -210,12 +213,12 @@ async def _answers(where: Place) -> bool:
         await api.close()
 
 
-def _of_the_flow(error: BaseException, root: Path) -> bool:
+def _of_the_flow(error: Exception | None, root: Path) -> bool:
     """Whether an error was raised by code of the flow's own, or by a library that this called: not by Prefect or Pulpo.
 
     A flow as it was generated has no code of its own to fail; one that was overridden does.
     """
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__ if error else None)]
     for frame in reversed(frames):
         file = frame.f_code.co_filename
         if str(frame.f_globals.get("__name__", "")).partition(".")[0] in {"prefect", "pulpo"}:

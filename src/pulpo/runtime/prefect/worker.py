@@ -210,6 +210,8 @@ class PrefectWorker:
         if record is None:
             return  # it never began: Prefect has the error
         run = Run.load(record)
+        if not _for(found, run):
+            return  # its tag names a run that is not its
         if run.worker is not None:
             return  # others are at work on it, and say so
         detail = str((run.error or {}).get("detail", ""))
@@ -240,7 +242,7 @@ class PrefectWorker:
         for found in (*await api.flow_runs(self._pool, "CANCELLING"), *cancelled):
             record = await self._application.store.get(RUNS, found.run)
             run = None if record is None else Run.load(record)
-            if run is None or run.ended:
+            if run is None or run.ended or not _for(found, run):
                 if found.state == "CANCELLING":
                     await api.set_state(found.id, "CANCELLED")
             elif not run.cancel_requested:
@@ -251,3 +253,8 @@ class PrefectWorker:
                     log.info("run %s is not cancelled: %s", run.id, error.detail)
                     state = "RUNNING" if run.worker is not None else "SCHEDULED"
                     await api.set_state(found.id, state, message=error.detail, due=now())
+
+
+def _for(found: FlowRun, run: Run) -> bool:
+    """Whether a flow run is the one that carries out a run: a tag, which anybody may write, only says so."""
+    return run.kind == "flow" and run.prefect in (None, found.id)
