@@ -84,6 +84,11 @@ class Stack:
 
         return until(lambda: (now := found())["state_name"] in states and now, 20.0, found)
 
+    def deployment(self) -> Json:
+        """The flow's deployment, as soon as the worker has registered it."""
+        where = "/deployments/name/trips/travel"
+        return until(lambda: (answer := self.prefect.get(where)).is_success and answer.json())
+
     def calls(self, run: str) -> list[str]:
         """What the run's operations did, in order: `hold`, `charge` and so on."""
         return [what for what, id, _ in self._calls() if id == run]

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import psutil
@@ -129,7 +130,7 @@ def test_a_failed_run_goes_on_in_its_flow_run(stack: Stack) -> None:
 
 def test_a_run_begun_in_prefect_is_a_run_here(stack: Stack) -> None:
     """Its id is the flow run's; repeated in Prefect after its end, nothing happens again."""
-    deployment = stack.prefect.get("/deployments/name/trips/travel").raise_for_status().json()
+    deployment = stack.deployment()
     body = {"parameters": {"data": {"trip_id": stack.trip()}}}
     id = stack.prefect.post(f"/deployments/{deployment['id']}/create_flow_run", json=body).json()["id"]
     until(lambda: stack.api.get(f"/runs/{id}").status_code == 200)
@@ -152,6 +153,20 @@ def test_a_killed_worker_s_run_goes_on(stack: Stack) -> None:
     assert stack.calls(id) == ["hold", "charge", "charge", "charged"]
     assert len(set(stack.keys(id, "charge"))) == 1
     assert stack.flow_run(id, "Completed")["run_count"] == 2
+
+
+def test_a_flow_run_whose_worker_died_before_it_began(stack: Stack) -> None:
+    """Taken up, and then nothing: the journal knows nothing of it, and another worker takes it up all the same."""
+    deployment = stack.deployment()
+    later = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    state = {"type": "SCHEDULED", "state_details": {"scheduled_time": later}}
+    body = {"parameters": {"data": {"trip_id": stack.trip()}}, "state": state}
+    id = stack.prefect.post(f"/deployments/{deployment['id']}/create_flow_run", json=body).json()["id"]
+    pending = {"state": {"type": "PENDING", "name": "Pending"}, "force": True}
+    stack.prefect.post(f"/flow_runs/{id}/set_state", json=pending).raise_for_status()
+    until(lambda: stack.api.get(f"/runs/{id}").status_code == 200, 40.0)
+    assert stack.until(id)["state"] == "completed"
+    assert stack.flow_run(id, "Completed")
 
 
 def test_a_worker_that_is_told_to_stop_lets_go_of_its_runs(stack: Stack) -> None:
@@ -253,6 +268,49 @@ def test_deployments_and_doctor(stack: Stack) -> None:
     said = stack.pulpo("doctor")
     assert "prefect is healthy" in said
     assert "answers, work pool travel" in said
+
+
+def test_what_people_set_in_prefect_stays(stack: Stack) -> None:
+    """A worker that starts, or `pulpo flows deploy`, changes no schedule, queue, tag or limit of theirs."""
+    deployment = stack.deployment()
+    one = f"/deployments/{deployment['id']}"
+    nightly = [{"active": False, "schedule": {"cron": "0 3 * * *", "timezone": "UTC"}}]
+    stack.prefect.post(f"{one}/schedules", json=nightly).raise_for_status()
+    queue = {"name": "slow", "priority": 7}
+    stack.prefect.post("/work_pools/travel/queues", json=queue).raise_for_status()
+    change = {"work_pool_name": "travel", "work_queue_name": "slow", "tags": ["pulpo", "ours"], "description": "stale"}
+    stack.prefect.patch(one, json=change).raise_for_status()
+    stack.prefect.patch("/work_pools/travel", json={"concurrency_limit": 33}).raise_for_status()
+    try:
+        stack.pulpo("flows", "deploy")
+        found = stack.deployment()
+        pool = stack.prefect.get("/work_pools/travel").json()
+    finally:
+        stack.prefect.patch("/work_pools/travel", json={"concurrency_limit": None}).raise_for_status()
+    assert [each["schedule"]["cron"] for each in found["schedules"]] == ["0 3 * * *"]
+    assert (found["work_queue_name"], found["tags"]) == ("slow", ["pulpo", "ours"])
+    assert found["description"] == deployment["description"]  # which is Pulpo's to say
+    assert pool["concurrency_limit"] == 33
+    assert stack.until(stack.begin())["state"] == "completed"
+
+
+def test_a_flow_has_a_queue(stack: Stack) -> None:
+    """`prefect.queues` names it: its runs wait there, ahead of others where its priority says so."""
+    settings = stack.root / "pulpo.toml"
+    before = settings.read_text()
+    settings.write_text(f'{before}\n[prefect.queues]\ntrips = "urgent"\n')
+    try:
+        stack.pulpo("flows", "deploy")
+        deployment = stack.deployment()
+        stack.prefect.patch("/work_pools/travel/queues/urgent", json={"priority": 1}).raise_for_status()
+        stack.pulpo("flows", "deploy")
+    finally:
+        settings.write_text(before)
+    assert (deployment["work_pool_name"], deployment["work_queue_name"]) == ("travel", "urgent")
+    assert stack.prefect.get("/work_pools/travel/queues/urgent").json()["priority"] == 1
+    id = stack.begin()
+    assert stack.until(id)["state"] == "completed"
+    assert stack.flow_run(id, "Completed")["work_queue_name"] == "urgent"
 
 
 def test_pulpo_needs_no_prefect() -> None:

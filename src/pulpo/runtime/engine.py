@@ -62,6 +62,7 @@ class Engine:
         self._hashes = {flow: plan.hash for flow, plan in application.plans.items()}
         self._background: set[asyncio.Task[None]] = set()
         self._beginning: set[str] = set()
+        self.attached: set[str] = set()  # runs whose steps somebody else starts, or did, until they are taken from here
         self.dispatch: Dispatch | None = None
         if application.settings.engine.needs_prefect:
             from pulpo.runtime.prefect import dispatch, place  # noqa: PLC0415 - only where it is asked for
@@ -309,6 +310,8 @@ class Engine:
     def driver_started(self, driver: Driver) -> None:
         """A driver holds its run from now on."""
         self.drivers[driver.run.id] = driver
+        if not driver.auto:
+            self.attached.add(driver.run.id)
 
     def driver_done(self, driver: Driver) -> None:
         """A driver has let go of its run."""

@@ -279,19 +279,31 @@ class Worker:
             if after is None:
                 return
 
-    async def _free_run(self, record: Record) -> None:
+    async def not_taken(self, id: str, why: str, *, pause: float) -> None:
+        """Count that a run which nobody holds could not be taken on; it is looked at again after so many seconds.
+
+        Like one that kills its workers it fails when that has happened `engine.recoveries` times.
+        """
+        record = await self.engine.store.get(RUNS, id)
+        if record is not None and Run.load(record).worker is None:
+            await self._free_run(record, why=why, pause=pause)
+
+    async def _free_run(self, record: Record, *, why: str = "", pause: float = 0.0) -> None:
         run = Run.load(record)
         if run.ended:
             return
         steps = await self.engine.steps_of(run.id)
         run.token += 1
         run.recoveries += 1
-        run.worker, run.wake_at = None, clock()
+        run.worker, run.wake_at = None, timestamp(now() + timedelta(seconds=pause))
         unfinished = [step for step in steps.values() if step.finished_at is None]
         more: tuple[Write, ...] = ()
         if run.recoveries > self._settings.recoveries:
             run.incident = f"it was taken over {run.recoveries} times: something in it kills its worker"
-            run.error = {"code": "PULPO401", "detail": run.incident, "hint": None, "status": 500, "step": None}
+            if why:
+                run.incident = f"it could not be taken on {run.recoveries} times: {why}"
+            code = "PULPO414" if why else "PULPO401"
+            run.error = {"code": code, "detail": run.incident, "hint": None, "status": 500, "step": None}
             run.end("failed")
             for step in unfinished:
                 step.state, step.doubt, step.error, step.finished_at = "failed", True, run.error, clock()

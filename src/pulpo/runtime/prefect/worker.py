@@ -13,12 +13,14 @@ import importlib
 import logging
 import os
 import platform
+from collections import Counter
 from collections.abc import Coroutine
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect import Flow
 from prefect.client.orchestration import PrefectClient
 from prefect.context import AsyncClientContext
@@ -31,7 +33,7 @@ from pulpo.runtime.application import Application
 from pulpo.runtime.flows import resident
 from pulpo.runtime.journal import Run
 from pulpo.runtime.prefect.api import FlowRun, PrefectApi
-from pulpo.runtime.prefect.dispatch import AGAIN, CANCELLED, Dispatch
+from pulpo.runtime.prefect.dispatch import AGAIN, CANCELLED, FRESH, Dispatch
 from pulpo.runtime.prefect.place import place
 from pulpo.runtime.tables import RUNS
 
@@ -41,6 +43,8 @@ HEARTBEAT = 10
 """Seconds between two signs of life."""
 _CANCELS = 2.0
 """Seconds between two looks for flow runs that somebody cancels in Prefect."""
+_LOST = 5.0
+"""Seconds between two looks for flow runs whose worker died before it had begun the run."""
 _SHOWN = {
     "completed": ("COMPLETED", ""),
     "stopped": ("COMPLETED", "Stopped"),
@@ -51,6 +55,8 @@ _SHOWN = {
 """The type and the name of Prefect's state for a run that has ended so; without a name Prefect's own stays."""
 _HEARD = 30.0
 """For how many seconds cancelled flow runs are looked at; those of longer ago are seen when their run is due."""
+_PASSING = frozenset({409, 429, 503})
+"""Statuses of errors that say nothing of the next attempt."""
 _REST = 2.0
 """Seconds until the next attempt where the server did not answer."""
 _DRAIN, _TELL = 5.0, 2.0
@@ -67,6 +73,8 @@ class PrefectWorker:
         self._flows: dict[str, Flow[..., Any]] = {}
         self._names: dict[UUID, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._carried: Counter[str] = Counter()  # flow runs of no run yet: how often each was taken up in vain
+        self._at_work: set[str] = set()
 
     async def work(self, told: asyncio.Event, *, ready: asyncio.Event | None = None) -> None:
         """Work until `told`; then what runs comes to the end of its steps, within ten seconds.
@@ -85,6 +93,7 @@ class PrefectWorker:
                     (lambda: self._look(dispatch.api, context.client), self._settings.poll),
                     (lambda: dispatch.api.heartbeat(dispatch.where.pool, self._name, seconds=HEARTBEAT), HEARTBEAT),
                     (lambda: self._hear_cancels(dispatch.api), _CANCELS),
+                    (lambda: self._find_lost(dispatch.api), _LOST),
                 )
             ]
             await told.wait()
@@ -110,6 +119,8 @@ class PrefectWorker:
         tasks = [asyncio.create_task(work), asyncio.create_task(told.wait())]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if tasks[0].done():
+                await tasks[0]  # raises what it failed with
         finally:
             for task in tasks:
                 task.cancel()
@@ -177,39 +188,68 @@ class PrefectWorker:
         return dispatch.where.pool
 
     async def _carry_out(self, found: FlowRun, api: PrefectApi, client: PrefectClient) -> None:
-        ended = None
+        self._at_work.add(found.id)
+        try:
+            ended, why = await self._run(found, client)
+            await self._agree(found, ended, api, why=why)
+        except PulpoError as error:
+            log.warning("the state of flow run %s stays as it is: %s", found.id, error.detail)
+        finally:
+            self._at_work.discard(found.id)
+            self._application.engine.attached.discard(found.run)
+
+    async def _run(self, found: FlowRun, client: PrefectClient) -> tuple[str | None, str]:
+        """Carry a flow run out: the type of state that Prefect ended it in, if it did, and why it may have failed."""
         try:
             flow_run = await client.read_flow_run(UUID(found.id))
             if flow_run.flow_id not in self._names:
                 self._names[flow_run.flow_id] = (await client.read_flow(flow_run.flow_id)).name
             flow = self._load(self._names[flow_run.flow_id])
             state = await run_flow_async(flow, flow_run=flow_run, parameters=flow_run.parameters, return_type="state")
-            ended = None if state is None else str(state.type.value)
-        except Exception:
+            if state is None:
+                return None, ""
+            failed = await state.aresult(raise_on_failure=False) if state.is_failed() or state.is_crashed() else None
+            return str(state.type.value), _lasting(failed)
+        except Exception as error:
             log.exception("flow run %s", found.id)
+            return None, _lasting(error)
         except BaseException as stopped:  # Prefect's signals for an aborted or paused run are no exceptions
             if isinstance(stopped, asyncio.CancelledError | KeyboardInterrupt | SystemExit):
                 raise
             log.info("flow run %s was stopped: %s", found.id, type(stopped).__name__)
-        try:
-            await self._agree(found, ended, api)
-        except PulpoError as error:
-            log.warning("the state of flow run %s stays as it is: %s", found.id, error.detail)
+            return None, ""
 
     def _load(self, flow: str) -> Flow[..., Any]:
         """The flow of this name, as it was generated."""
         if flow not in self._flows:
-            module = importlib.import_module(f"generated.flows.{names.flow_module(flow)}")
+            path = f"generated.flows.{names.flow_module(flow)}"
+            try:
+                module = importlib.import_module(path)
+            except ModuleNotFoundError as error:
+                if error.name not in {path, "generated.flows"}:
+                    raise
+                raise PulpoError(
+                    "PULPO802", f"{path.replace('.', '/')}.py is not there", hint="pulpo compile"
+                ) from error
             loaded: Flow[..., Any] = getattr(module, names.flow_function(flow))
             self._flows[flow] = loaded
         return self._flows[flow]
 
-    async def _agree(self, found: FlowRun, ended: str | None, api: PrefectApi) -> None:
-        """Put a flow run into the state that its run is in, where Prefect cannot know it; `ended` is what it knows."""
+    async def _agree(self, found: FlowRun, ended: str | None, api: PrefectApi, *, why: str = "") -> None:
+        """Put a flow run into the state that its run is in, where Prefect cannot know it; `ended` is what it knows.
+
+        `why` says what failed, where that would happen again: a run that it kept from beginning is not tried for ever.
+        """
+        engine = self._application.engine
         record = await self._application.store.get(RUNS, found.run)
         if record is None:
-            return  # it never began: Prefect has the error
+            if ended is None:  # else it never began, and Prefect has the error
+                await self._give_back(found, api, why)
+            return
         run = Run.load(record)
+        if why and run.worker is None and run.id not in engine.attached and _for(found, run):
+            await engine.worker.not_taken(run.id, why, pause=AGAIN)
+            run = await engine.load(run.id)
         if not _for(found, run):
             return  # its tag names a run that is not its
         if run.worker is not None:
@@ -231,6 +271,29 @@ class PrefectWorker:
                 message=said,
                 due=wake + timedelta(seconds=AGAIN),
             )
+
+    async def _give_back(self, found: FlowRun, api: PrefectApi, why: str) -> None:
+        """Have a flow run taken up again that no run was begun for; what keeps failing here, fails."""
+        self._carried[found.id] += 1
+        if why and self._carried[found.id] > self._application.settings.engine.recoveries:
+            del self._carried[found.id]
+            await api.set_state(found.id, "FAILED", message=why)
+            return
+        due = now() + timedelta(seconds=AGAIN if why else _REST)
+        await api.set_state(found.id, "SCHEDULED", message=why, due=due)
+
+    async def _find_lost(self, api: PrefectApi) -> None:
+        """Have flow runs taken up again that were begun in Prefect, by a worker that died before the journal had them.
+
+        Those of runs that the journal has are passed on with these.
+        """
+        last = now() - timedelta(seconds=FRESH + self._application.settings.engine.lease)
+        for state in ("PENDING", "RUNNING"):
+            for found in await api.flow_runs(self._pool, state):
+                if found.since > last or found.id in self._at_work:
+                    continue
+                if await self._application.store.get(RUNS, found.run) is None:
+                    await api.set_state(found.id, "SCHEDULED", message="its worker died", due=now())
 
     # cancels
 
@@ -258,3 +321,11 @@ class PrefectWorker:
 def _for(found: FlowRun, run: Run) -> bool:
     """Whether a flow run is the one that carries out a run: a tag, which anybody may write, only says so."""
     return run.kind == "flow" and run.prefect in (None, found.id)
+
+
+def _lasting(error: object) -> str:
+    """What failed, in words, where it would fail again; "" where it may go well the next time."""
+    passing = isinstance(error, httpx.HTTPError) or (isinstance(error, PulpoError) and error.status in _PASSING)
+    if not isinstance(error, BaseException) or passing:
+        return ""
+    return error.detail if isinstance(error, PulpoError) else f"{type(error).__name__}: {error}"
