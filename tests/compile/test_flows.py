@@ -18,7 +18,9 @@ from prefect.client.base import PrefectHttpxAsyncClient
 from pulpo.errors import PulpoError
 from pulpo.runtime.calls import call
 from pulpo.runtime.context import Caller
-from pulpo.runtime.flows import STEP, FlowRun, delays, may_retry, open_run
+from pulpo.runtime.flows import STEP, FlowRun, _said, delays, may_retry, open_run
+from pulpo.runtime.prefect.place import Place
+from pulpo.settings import Settings
 from tests.compile.projects import compile_project, write
 
 Flow = Callable[[dict[str, Any]], Coroutine[Any, Any, Any]]
@@ -333,3 +335,13 @@ async def test_prefect_never_repeats_what_pulpo_has_answered() -> None:
     assert await may_retry(task, task, Failed(data=TimeoutError()))
     assert delays(8) == [1, 2, 4, 8, 16, 32, 60, 60]
     assert STEP["retry_condition_fn"] is may_retry
+
+
+async def test_a_run_s_page_is_named_where_it_can_be_reached() -> None:
+    """On the project's own server, which is on this machine; on another one the address would be the reader's own."""
+    run: Any = {"id": "run_1", "name": "trips", "state": "failed", "error": {"detail": "no money"}}
+    settings = Settings.model_validate({"project": {"name": "travel"}, "ui": {"port": 4321}})
+    own, other = (Place("http://127.0.0.1:1/api", "", "travel", own=own) for own in (True, False))
+    link = "[run_1](http://127.0.0.1:4321/runs/run_1)"
+    assert _said(run, settings, own) == f"{link} of trips is **failed**: no money"
+    assert _said(run, settings, other) == "run_1 of trips is **failed**: no money"

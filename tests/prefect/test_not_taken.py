@@ -1,4 +1,4 @@
-"""Runs that a Prefect engine cannot take on: they fail, by a count, instead of going round for ever."""
+"""Runs that a Prefect engine cannot take on fail, by a count, instead of going round for ever, and hold nothing up."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ SETTINGS = """
     [engine]
     kind = "prefect"
     recoveries = 2
+    [engine.flows]
+    tours = "embedded"
     [prefect]
     port = 1
 """
@@ -53,12 +55,12 @@ def application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App
     forget()
 
 
-async def queued(application: Application, **changes: Any) -> Run:
+async def queued(application: Application, flow: str = "trips", **changes: Any) -> Run:
     """A run that waits for a worker."""
     context = application.context(Caller())
     trip = context.store.insert(importlib.import_module("models.trip").Trip())
     await context.commit()
-    plan, text, live = await application.engine.prepare("trips", {"trip_id": str(trip.id)})
+    plan, text, live = await application.engine.prepare(flow, {"trip_id": str(trip.id)})
     run = application.engine.queued(plan, text, live, Caller())
     for name, value in changes.items():
         setattr(run, name, value)
@@ -129,6 +131,31 @@ async def test_a_flow_run_that_no_run_is_begun_for_fails(application: Applicatio
         await application.stop()
         await api.close()
     assert said == ["SCHEDULED", "SCHEDULED", "FAILED"]
+
+
+async def test_nothing_waits_for_a_slow_prefect_server(application: Application) -> None:
+    """While it does not answer, runs of other flows are taken up: they are looked for beside it."""
+    asked, forever = asyncio.Event(), asyncio.Event()
+
+    async def answer(_: httpx.Request) -> httpx.Response:
+        asked.set()
+        await forever.wait()
+        return httpx.Response(500)
+
+    await application.start(execute=True)
+    try:
+        engine = application.engine
+        assert engine.dispatch is not None
+        await engine.dispatch.api.close()
+        engine.dispatch.api = PrefectApi(engine.dispatch.where, transport=httpx.MockTransport(answer))
+        held = await queued(application)
+        async with asyncio.timeout(10):
+            await asked.wait()
+        run = await queued(application, "tours")
+        assert (await engine.finished(run.id, timeout=10))["state"] == "completed"
+        assert (await engine.load(held.id)).state == "queued"
+    finally:
+        await application.stop()
 
 
 async def test_a_worker_without_its_flows_ends(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:

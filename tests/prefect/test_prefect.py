@@ -134,7 +134,8 @@ def test_a_run_begun_in_prefect_is_a_run_here(stack: Stack) -> None:
     body = {"parameters": {"data": {"trip_id": stack.trip()}}}
     id = stack.prefect.post(f"/deployments/{deployment['id']}/create_flow_run", json=body).json()["id"]
     until(lambda: stack.api.get(f"/runs/{id}").status_code == 200)
-    assert stack.until(id)["prefect"] == id
+    run = stack.until(id)
+    assert (run["prefect"], run["caller"]) == (id, {"principal": "prefect", "role": "admin"})
     stack.flow_run(id, "Completed")
     state = {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True}
     stack.prefect.post(f"/flow_runs/{id}/set_state", json=state).raise_for_status()
@@ -241,7 +242,7 @@ def test_a_schedule_begins_runs(stack: Stack) -> None:
 def test_a_flow_runs_as_a_script(stack: Stack) -> None:
     """`python generated/flows/trips.py` finds the project's own server, and its run is there."""
     ended = json.loads(stack.python("generated/flows/trips.py", json.dumps({"trip_id": stack.trip()})))
-    assert ended["state"] == "completed"
+    assert (ended["state"], ended["caller"]["principal"]) == ("completed", "local")
     assert stack.flow_run(ended["id"], "Completed")["deployment_id"] is None
 
 

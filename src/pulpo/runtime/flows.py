@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("pulpo.prefect")
 
 _LONGEST_DELAY = 60.0
+CALLER = Caller("prefect", "admin")
+"""Who begins the runs that are begun at the Prefect server, by its page, its command line or a schedule of its own."""
 _LIBRARIES = tuple({f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 _QUIET = frozenset({"completed", "stopped", "waiting"})
 
@@ -154,7 +156,7 @@ async def open_run(
         root: The project's folder; by default the one around the working directory.
         run_id: The run's id; by default the one that Prefect's flow run was made for, else that flow run's own. An
             unfinished run of this id goes on, and one that has ended is not begun again.
-        caller: Who asks.
+        caller: Who asks; by default `prefect` for a flow run of a deployment, else whoever calls this.
 
     Raises:
         PulpoError: PULPO104 no project there, PULPO802 not compiled, PULPO602 the input is invalid, PULPO406 a live run
@@ -166,7 +168,7 @@ async def open_run(
         if run_id is None and meant is not None and meant != prefect:
             await application.engine.load(meant)  # a tag names it: it is not begun under whatever name that is
         attached = await application.engine.attach(
-            flow, data, run_id=run_id or meant, caller=caller or Caller(), prefect=prefect
+            flow, data, run_id=run_id or meant, caller=caller or _caller(), prefect=prefect
         )
         run = FlowRun(attached.id, _engine=application.engine, _attached=attached, _root=application.root)
         try:
@@ -181,7 +183,7 @@ async def open_run(
             await run.close()
         finally:
             if prefect is not None and run.result is not None:
-                await _show(run.result, application.settings)
+                await _show(run.result, application.settings, place(application.settings, application.root))
 
 
 def run_script(flow: Callable[..., Coroutine[Any, Any, Json]], root: Path) -> None:
@@ -297,8 +299,15 @@ def _prefect_run() -> tuple[str | None, str | None]:
     return id, next(tags, id)
 
 
-async def _show(run: Json, settings: Settings) -> None:
-    """Show a run's steps beside Prefect's flow run, with the way to Pulpo's own page of it."""
+def _caller() -> Caller:
+    """Who begins a run: somebody at the Prefect server, or who runs this process."""
+    context = FlowRunContext.get()
+    from_prefect = context is not None and context.flow_run is not None and context.flow_run.deployment_id is not None
+    return CALLER if from_prefect else Caller()
+
+
+async def _show(run: Json, settings: Settings, server: Place) -> None:
+    """Show a run's steps beside Prefect's flow run."""
     rows = [
         {
             "step": step["operation"] if step["kind"] == "step" else f"undo {step['of']}",
@@ -310,10 +319,16 @@ async def _show(run: Json, settings: Settings) -> None:
         }
         for step in run["steps"]
     ]
-    where = f"http://127.0.0.1:{settings.ui.port if settings.ui.enabled else settings.api.port}/runs/{run['id']}"
-    error = f": {run['error']['detail']}" if run["error"] else ""
-    text = f"[{run['id']}]({where}) of {run['name']} is **{run['state']}**{error}"
+    text = _said(run, settings, server)
     try:
         await acreate_table_artifact(rows, description=text)
     except Exception as failed:  # noqa: BLE001 - whatever Prefect makes of it, the run is what the journal says
         log.warning("run %s is not shown in Prefect: %s", run["id"], failed)
+
+
+def _said(run: Json, settings: Settings, server: Place) -> str:
+    """A run in words, with the way to Pulpo's own page of it where whoever reads it is on this machine as well."""
+    where = f"http://127.0.0.1:{settings.ui.port if settings.ui.enabled else settings.api.port}/runs/{run['id']}"
+    name = f"[{run['id']}]({where})" if server.own else run["id"]
+    error = f": {run['error']['detail']}" if run["error"] else ""
+    return f"{name} of {run['name']} is **{run['state']}**{error}"
