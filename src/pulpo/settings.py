@@ -82,7 +82,9 @@ class PrefectSettings(Section):
 
     `database` is the own server's, as SQLAlchemy writes it (`postgresql+asyncpg://…`); by default a SQLite file.
     `redis` is `host:port/number`, for messages between several servers. `concurrency` bounds the runs that one worker
-    executes at once, `limit` those of all workers together. `poll` is how many seconds pass between two looks for work.
+    executes at once, `limit` those of all workers together; without it the pool keeps the limit that it has. `poll` is
+    how many seconds pass between two looks for work. `queues` says for a flow which of the pool's queues its runs wait
+    in; one that is not there is made.
     """
 
     url: str = ""
@@ -94,6 +96,7 @@ class PrefectSettings(Section):
     concurrency: int = Field(default=10, ge=1)
     limit: int | None = Field(default=None, ge=1)
     poll: float = Field(default=0.25, ge=0.05, le=60)
+    queues: dict[str, str] = {}
 
 
 class ApiSettings(Section):

@@ -10,12 +10,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import httpx
 import pytest
 from prefect import Task
+from prefect.client.base import PrefectHttpxAsyncClient
 
 from pulpo.errors import PulpoError
+from pulpo.runtime.calls import call
 from pulpo.runtime.context import Caller
-from pulpo.runtime.flows import STEP, delays, may_retry, open_run
+from pulpo.runtime.flows import STEP, FlowRun, _said, delays, may_retry, open_run
+from pulpo.runtime.prefect.place import Place
+from pulpo.settings import Settings
 from tests.compile.projects import compile_project, write
 
 Flow = Callable[[dict[str, Any]], Coroutine[Any, Any, Any]]
@@ -32,6 +37,7 @@ MODELS = '''
 '''
 OPERATIONS = '''
     import asyncio
+    from pathlib import Path
 
     from models.trip import Trip
     from pulpo import Context, NotReady, Ref, Refused, operation
@@ -77,7 +83,7 @@ OPERATIONS = '''
         """Charge."""
         if data.mode == "declined":
             raise Refused("declined", "no money", status=402)
-        if data.mode == "wait":
+        if data.mode == "wait" and not Path("go").exists():
             raise NotReady("later", "not yet")
         return {}
 
@@ -94,24 +100,39 @@ OPERATIONS = '''
         """Send."""
         return {}
 '''
+ONE_MORE = OPERATIONS.replace(
+    'after=["trips.seat.hold"])\n    async def write', 'after=["trips.map"])\n    async def write'
+)
+ONE_MORE += '''
+
+    @operation(name="trips.map.draw", models_in=[Trip], after=["trips.pay"])
+    async def draw(data: In, ctx: Context) -> dict[str, str]:
+        """Draw."""
+        return {}
+'''
 
 
 @pytest.fixture
-def flow(tmp_path: Path) -> Iterator[ModuleType]:
+def flow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """The module of the flow `trips`, its tasks as the functions that they wrap."""
     write(tmp_path, {"models/trip.py": MODELS, "operations/trips.py": OPERATIONS, "pulpo.toml": "[project]\n"})
-    forget()
-    compile_project(tmp_path)
-    sys.path.insert(0, str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
     try:
-        module = importlib.import_module("generated.flows.trips")
-        for name, value in list(vars(module).items()):
-            if isinstance(value, Task):
-                setattr(module, name, value.fn)
-        yield module
+        yield compiled(tmp_path)
     finally:
-        sys.path.remove(str(tmp_path))
         forget()
+
+
+def compiled(root: Path) -> ModuleType:
+    forget()
+    compile_project(root)
+    importlib.invalidate_caches()
+    module = importlib.import_module("generated.flows.trips")
+    for name, value in list(vars(module).items()):
+        if isinstance(value, Task):
+            setattr(module, name, value.fn)
+    return module
 
 
 def forget() -> None:
@@ -204,6 +225,93 @@ async def test_an_error_of_the_flow_itself_cancels_the_run(flow: ModuleType) -> 
     assert await log(id) == ["hold", "free"]
 
 
+async def test_what_prefect_does_not_manage_cancels_nothing(flow: ModuleType) -> None:
+    """Its server answers a task with 500: the rest is done by the plan, and the flow ends as the run did."""
+    id = await trip(flow)
+
+    async def of_a_server_in_trouble(run: FlowRun) -> None:
+        request = httpx.Request("POST", "http://127.0.0.1/api/v2/concurrency_limits/increment-with-lease")
+        client = PrefectHttpxAsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(500)))
+        async with client:
+            await client.send(request)
+
+    flow.charge = of_a_server_in_trouble
+    document = await flow.trips_flow.fn({"trip_id": id})
+    assert document["state"] == "completed"
+    assert set(states(document).values()) == {"completed"}
+    assert await log(id) == ["hold"]
+
+
+async def test_whoever_is_told_to_end_lets_go_of_the_run(flow: ModuleType) -> None:
+    """A flow that is cancelled with its process undoes nothing: the run is free, and goes on in another."""
+    id = await trip(flow)
+    runs = []
+
+    async def ended() -> None:
+        async with open_run("trips", {"trip_id": id}, root=flow.ROOT) as run:
+            runs.append(run.id)
+            await run.step("trips.desk.check")
+            await run.step("trips.seat.hold")
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await ended()
+    application = importlib.import_module("generated.application").application
+    await application.start(execute=False)
+    try:
+        run = await application.engine.load(runs[0])
+        assert (run.state, run.worker, run.cancel_requested) == ("running", None, False)
+        attached = await application.engine.attach("trips", {}, run_id=run.id)
+        assert (await attached.finish())["state"] == "completed"
+    finally:
+        await application.stop()
+    assert await log(id) == ["hold"]
+
+
+async def test_a_run_keeps_the_plan_it_began_with(flow: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that waited while the flow got a step, and another order, ends by its own plan; a new one has the step."""
+    id = await trip(flow)
+    waiting = await flow.trips_flow.fn({"trip_id": id, "mode": "wait"})
+    assert waiting["state"] == "waiting"
+    write(flow.ROOT, {"operations/trips.py": ONE_MORE})
+    flow = compiled(flow.ROOT)
+    assert "trips.map.draw" in (flow.ROOT / "generated/flows/trips.py").read_text()
+    (flow.ROOT / "go").touch()
+    with monkeypatch.context() as patched:
+        patched.setattr("pulpo.runtime.flows._prefect_run", lambda: (None, waiting["id"]))
+        async with asyncio.timeout(20):
+            document = await flow.trips_flow.fn({"trip_id": id, "mode": "wait"})
+    assert (document["id"], document["state"]) == (waiting["id"], "completed")
+    assert set(states(document)) == set(states(waiting))
+    assert await log(id) == ["hold"]
+    assert states(await flow.trips_flow.fn({"trip_id": await trip(flow)}))["trips.map.draw"] == "completed"
+
+
+async def test_a_step_that_the_plan_has_not_is_refused(flow: ModuleType) -> None:
+    """An overridden flow that starts one gets an error with a code, and the run goes on by its plan."""
+    id = await trip(flow)
+    async with open_run("trips", {"trip_id": id}, root=flow.ROOT) as run:
+        with pytest.raises(PulpoError, match="PULPO414"):
+            await run.step("trips.moon.land")
+    assert run.result["state"] == "completed"
+
+
+async def test_a_flow_run_is_for_a_run_of_its_flow(flow: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tag by which a flow run names its run may be anybody's: a run of nothing, or of another flow, is refused."""
+    id = await trip(flow)
+    application = importlib.import_module("generated.application").application
+    await application.start(execute=True)
+    try:
+        made = await call(application, application.operation("trips.desk.check"), {"trip_id": id}, Caller(), None)
+    finally:
+        await application.stop()
+    for named in ("run_of_nobody", made.run):
+        monkeypatch.setattr("pulpo.runtime.flows._prefect_run", lambda named=named: ("a-flow-run", named))
+        with pytest.raises(PulpoError, match="PULPO404"):
+            await flow.trips_flow.fn({"trip_id": id})
+    assert await log(id) == []
+
+
 async def test_flows_side_by_side_share_one_open_application(flow: ModuleType) -> None:
     """Two runs in one process open the store once, and the first to end does not close it under the other."""
     ids = [await trip(flow), await trip(flow)]
@@ -227,3 +335,13 @@ async def test_prefect_never_repeats_what_pulpo_has_answered() -> None:
     assert await may_retry(task, task, Failed(data=TimeoutError()))
     assert delays(8) == [1, 2, 4, 8, 16, 32, 60, 60]
     assert STEP["retry_condition_fn"] is may_retry
+
+
+async def test_a_run_s_page_is_named_where_it_can_be_reached() -> None:
+    """On the project's own server, which is on this machine; on another one the address would be the reader's own."""
+    run: Any = {"id": "run_1", "name": "trips", "state": "failed", "error": {"detail": "no money"}}
+    settings = Settings.model_validate({"project": {"name": "travel"}, "ui": {"port": 4321}})
+    own, other = (Place("http://127.0.0.1:1/api", "", "travel", own=own) for own in (True, False))
+    link = "[run_1](http://127.0.0.1:4321/runs/run_1)"
+    assert _said(run, settings, own) == f"{link} of trips is **failed**: no money"
+    assert _said(run, settings, other) == "run_1 of trips is **failed**: no money"

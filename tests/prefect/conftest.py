@@ -84,6 +84,11 @@ class Stack:
 
         return until(lambda: (now := found())["state_name"] in states and now, 20.0, found)
 
+    def deployment(self) -> Json:
+        """The flow's deployment, as soon as the worker has registered it."""
+        where = "/deployments/name/trips/travel"
+        return until(lambda: (answer := self.prefect.get(where)).is_success and answer.json())
+
     def calls(self, run: str) -> list[str]:
         """What the run's operations did, in order: `hold`, `charge` and so on."""
         return [what for what, id, _ in self._calls() if id == run]
@@ -100,8 +105,18 @@ class Stack:
 
     def kill_worker(self) -> None:
         """`kill -9` of the worker; its supervisor starts another."""
-        (pid,) = [each["pid"] for each in self.status()["services"] if each["name"] == "worker-1"]
-        os.kill(pid, signal.SIGKILL)
+        os.kill(self.worker(), signal.SIGKILL)
+
+    def worker(self) -> int:
+        """The worker's process id, as soon as it is ready."""
+        return int(until(lambda: [each["pid"] for each in self.status()["services"]
+                                  if each["name"] == "worker-1" and each["pid"]], 20.0)[0])  # fmt: skip
+
+    def supervisor_said(self, pid: int) -> str:
+        """What the supervisor noted of how a process of the worker ended."""
+        lines = (self.root / ".pulpo/logs/supervisord.log").read_text().splitlines()
+        spawned = next(n for n, line in enumerate(lines) if line.endswith(f"'worker-1' with pid {pid}"))
+        return next((line for line in lines[spawned:] if "exited: worker-1" in line), "")
 
     def status(self) -> Json:
         done = subprocess.run(

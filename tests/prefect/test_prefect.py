@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import stat
 import subprocess
 import sys
+import time
+from datetime import UTC, datetime, timedelta
 
 import httpx
+import psutil
 import pytest
 
 from tests.prefect.conftest import Stack, until
@@ -131,11 +136,12 @@ def test_a_failed_run_goes_on_in_its_flow_run(stack: Stack) -> None:
 
 def test_a_run_begun_in_prefect_is_a_run_here(stack: Stack) -> None:
     """Its id is the flow run's; repeated in Prefect after its end, nothing happens again."""
-    deployment = stack.prefect.get("/deployments/name/trips/travel").raise_for_status().json()
+    deployment = stack.deployment()
     body = {"parameters": {"data": {"trip_id": stack.trip()}}}
     id = stack.prefect.post(f"/deployments/{deployment['id']}/create_flow_run", json=body).json()["id"]
     until(lambda: stack.api.get(f"/runs/{id}").status_code == 200)
-    assert stack.until(id)["prefect"] == id
+    run = stack.until(id)
+    assert (run["prefect"], run["caller"]) == (id, {"principal": "prefect", "role": "admin"})
     stack.flow_run(id, "Completed")
     state = {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True}
     stack.prefect.post(f"/flow_runs/{id}/set_state", json=state).raise_for_status()
@@ -184,6 +190,53 @@ def test_prefect_hears_of_an_end_that_its_worker_could_not_tell(stack: Stack) ->
     assert (shown["state_name"], shown["state"]["message"]) == ("Compensated", "no money")
 
 
+def test_a_flow_run_whose_worker_died_before_it_began(stack: Stack) -> None:
+    """Taken up, and then nothing: the journal knows nothing of it, and another worker takes it up all the same."""
+    deployment = stack.deployment()
+    later = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    state = {"type": "SCHEDULED", "state_details": {"scheduled_time": later}}
+    body = {"parameters": {"data": {"trip_id": stack.trip()}}, "state": state}
+    id = stack.prefect.post(f"/deployments/{deployment['id']}/create_flow_run", json=body).json()["id"]
+    pending = {"state": {"type": "PENDING", "name": "Pending"}, "force": True}
+    stack.prefect.post(f"/flow_runs/{id}/set_state", json=pending).raise_for_status()
+    until(lambda: stack.api.get(f"/runs/{id}").status_code == 200, 40.0)
+    assert stack.until(id)["state"] == "completed"
+    assert stack.flow_run(id, "Completed")
+
+
+def test_a_worker_that_is_told_to_stop_lets_go_of_its_runs(stack: Stack) -> None:
+    """SIGTERM in the middle of a charge: it exits within its time, and another worker goes on; nothing is undone."""
+    id = stack.begin("held")
+    until(lambda: "charge" in stack.calls(id))
+    before = stack.worker()
+    told = time.monotonic()
+    os.kill(before, signal.SIGTERM)
+    until(lambda: not psutil.pid_exists(before), 10.0)
+    took = time.monotonic() - told
+    assert took < 9.0, took
+    assert "(exit status 0;" in until(lambda: stack.supervisor_said(before), 5.0)
+    until(lambda: stack.calls(id).count("charge") == 2, 60.0, lambda: stack.run(id))
+    stack.go()
+    run = stack.until(id)
+    assert (run["state"], run["cancel_requested"]) == ("completed", False)
+    assert stack.calls(id) == ["hold", "charge", "charge", "charged"]
+    assert len(set(stack.keys(id, "charge"))) == 1
+    assert stack.flow_run(id, "Completed")
+
+
+def test_a_worker_that_is_told_to_stop_ends_its_steps(stack: Stack) -> None:
+    """SIGTERM in the middle of a charge that ends soon: another worker goes on behind it, and it is not repeated."""
+    id = stack.begin("held")
+    until(lambda: "charge" in stack.calls(id))
+    before = stack.worker()
+    os.kill(before, signal.SIGTERM)
+    stack.go()
+    assert stack.until(id)["state"] == "completed"
+    assert stack.calls(id) == ["hold", "charge", "charged"]
+    assert "(exit status 0;" in until(lambda: stack.supervisor_said(before), 10.0)
+    assert stack.flow_run(id, "Completed")
+
+
 def test_a_run_that_waits_survives_its_worker(stack: Stack) -> None:
     """SIGKILL while it waits: it is tried again when its time has come, by another worker."""
     id = stack.begin("wait")
@@ -223,7 +276,7 @@ def test_a_schedule_begins_runs(stack: Stack) -> None:
 def test_a_flow_runs_as_a_script(stack: Stack) -> None:
     """`python generated/flows/trips.py` finds the project's own server, and its run is there."""
     ended = json.loads(stack.python("generated/flows/trips.py", json.dumps({"trip_id": stack.trip()})))
-    assert ended["state"] == "completed"
+    assert (ended["state"], ended["caller"]["principal"]) == ("completed", "local")
     assert stack.flow_run(ended["id"], "Completed")["deployment_id"] is None
 
 
@@ -250,6 +303,49 @@ def test_deployments_and_doctor(stack: Stack) -> None:
     said = stack.pulpo("doctor")
     assert "prefect is healthy" in said
     assert "answers, work pool travel" in said
+
+
+def test_what_people_set_in_prefect_stays(stack: Stack) -> None:
+    """A worker that starts, or `pulpo flows deploy`, changes no schedule, queue, tag or limit of theirs."""
+    deployment = stack.deployment()
+    one = f"/deployments/{deployment['id']}"
+    nightly = [{"active": False, "schedule": {"cron": "0 3 * * *", "timezone": "UTC"}}]
+    stack.prefect.post(f"{one}/schedules", json=nightly).raise_for_status()
+    queue = {"name": "slow", "priority": 7}
+    stack.prefect.post("/work_pools/travel/queues", json=queue).raise_for_status()
+    change = {"work_pool_name": "travel", "work_queue_name": "slow", "tags": ["pulpo", "ours"], "description": "stale"}
+    stack.prefect.patch(one, json=change).raise_for_status()
+    stack.prefect.patch("/work_pools/travel", json={"concurrency_limit": 33}).raise_for_status()
+    try:
+        stack.pulpo("flows", "deploy")
+        found = stack.deployment()
+        pool = stack.prefect.get("/work_pools/travel").json()
+    finally:
+        stack.prefect.patch("/work_pools/travel", json={"concurrency_limit": None}).raise_for_status()
+    assert [each["schedule"]["cron"] for each in found["schedules"]] == ["0 3 * * *"]
+    assert (found["work_queue_name"], found["tags"]) == ("slow", ["pulpo", "ours"])
+    assert found["description"] == deployment["description"]  # which is Pulpo's to say
+    assert pool["concurrency_limit"] == 33
+    assert stack.until(stack.begin())["state"] == "completed"
+
+
+def test_a_flow_has_a_queue(stack: Stack) -> None:
+    """`prefect.queues` names it: its runs wait there, ahead of others where its priority says so."""
+    settings = stack.root / "pulpo.toml"
+    before = settings.read_text()
+    settings.write_text(f'{before}\n[prefect.queues]\ntrips = "urgent"\n')
+    try:
+        stack.pulpo("flows", "deploy")
+        deployment = stack.deployment()
+        stack.prefect.patch("/work_pools/travel/queues/urgent", json={"priority": 1}).raise_for_status()
+        stack.pulpo("flows", "deploy")
+    finally:
+        settings.write_text(before)
+    assert (deployment["work_pool_name"], deployment["work_queue_name"]) == ("travel", "urgent")
+    assert stack.prefect.get("/work_pools/travel/queues/urgent").json()["priority"] == 1
+    id = stack.begin()
+    assert stack.until(id)["state"] == "completed"
+    assert stack.flow_run(id, "Completed")["work_queue_name"] == "urgent"
 
 
 def test_pulpo_needs_no_prefect() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -13,7 +13,7 @@ from pulpo.runtime import schedules
 from pulpo.runtime.application import Application
 from pulpo.runtime.schedules import Schedule
 from pulpo.runtime.tables import RUNS, SCHEDULES
-from pulpo.store.port import Batch, Query, Update
+from pulpo.store.port import Batch, Query, Unreachable, Update
 from tests.runtime.lab import Lab
 
 AT = datetime(2026, 3, 28, 12, 0, tzinfo=UTC)
@@ -91,6 +91,45 @@ async def test_a_tick_that_cannot_begin_a_run_is_passed_over(lab: Lab) -> None:
     assert await begun(app) == []
     assert after.problem is not None
     assert after.next_at > timestamp(now())
+
+
+async def test_a_tick_waits_for_a_database_that_is_away(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What passes is no reason to leave a tick out: the next look begins its run."""
+    lab.step("lab.one.step")
+    app = await lab.start()
+    flow = next(iter(app.plans))
+    await schedules.put(app.engine, "nightly", flow, {"box": "box"}, every=3600)
+    await due(app, "nightly")
+    with monkeypatch.context() as away:
+
+        async def prepare(*_: object) -> None:
+            raise Unreachable("away")
+
+        away.setattr(app.engine, "prepare", prepare)
+        await schedules.tick(app.engine)
+    (after,) = await schedules.listing(app.engine)
+    assert (after.last_at, after.problem) == (None, None)
+    await schedules.tick(app.engine)
+    assert len(await begun(app)) == 1
+
+
+async def test_a_clock_that_was_ahead_does_not_stop_a_schedule(lab: Lab) -> None:
+    """Set back, what it moved on a day too far is due by today's time again; a few seconds are another machine's."""
+    lab.step("lab.one.step")
+    app = await lab.start()
+    flow = next(iter(app.plans))
+    for name, ahead in (("far", timedelta(days=1)), ("near", timedelta(seconds=20))):
+        await schedules.put(app.engine, name, flow, {"box": "box"}, every=600)
+        moved = {"last_at": timestamp(now() + ahead), "next_at": timestamp(now() + ahead + timedelta(seconds=600))}
+        await app.engine.store.commit(Batch((Update(SCHEDULES, name, set=moved),)))
+    near = (await schedules.listing(app.engine))[1]
+    await schedules.set_right(app.engine)
+    far, after = await schedules.listing(app.engine)
+    assert after == near
+    assert far.next_at <= timestamp(now() + timedelta(seconds=600))
+    assert far.last_at is not None
+    assert far.last_at <= timestamp(now())
+    assert await begun(app) == []
 
 
 async def test_a_schedule_is_replaced_and_forgotten(lab: Lab) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import typer
@@ -13,6 +14,8 @@ from pulpo.runtime import target
 from pulpo.runtime.process import tune_collector
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from pulpo.runtime.application import Application
 
 
@@ -35,19 +38,38 @@ def worker() -> None:
         check_installed()
         # Prefect reads it when it is imported, which the worker does.
         os.environ.update(client_environment(place(given, root), root))
-        uvloop.run(work_for_prefect(target.load_application(root)))
+        run_for_prefect(target.load_application(root), uvloop.new_event_loop())
         return
     uvloop.run(work(target.load_application(root)))
 
 
-async def work_for_prefect(application: Application) -> None:
-    """Carry out what the Prefect server gives, until SIGTERM or SIGINT, then drain."""
+def run_for_prefect(application: Application, loop: asyncio.AbstractEventLoop) -> None:
+    """Carry out what the Prefect server gives, until SIGTERM or SIGINT, then drain.
+
+    The loop has a thread of its own: in the main thread Prefect puts a handler of SIGTERM in the place of this one for
+    as long as a flow runs, which stops the flow in the middle of a step.
+    """
+    told = asyncio.Event()
+
+    def tell(_number: int, _frame: FrameType | None) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(told.set)
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(work_for_prefect(application, told))
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, tell)
+    with ThreadPoolExecutor(1, thread_name_prefix="pulpo-worker") as threads:
+        threads.submit(run).result()
+
+
+async def work_for_prefect(application: Application, told: asyncio.Event) -> None:
+    """Carry out what the Prefect server gives until told to stop, then drain."""
     from pulpo.runtime.prefect.worker import PrefectWorker
 
-    told, ready = asyncio.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
+    ready = asyncio.Event()
     working = asyncio.create_task(PrefectWorker(application).work(told, ready=ready))
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait([working, waiting], return_when=asyncio.FIRST_COMPLETED)

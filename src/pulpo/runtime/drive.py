@@ -118,7 +118,9 @@ class Driver:
 
     async def step(self, operation: str) -> Json:
         """Run one step now, or wait for it, or take its recorded result; its output. Raises what it failed with."""
-        step = self._plan_steps[operation]
+        step = self._plan_steps.get(operation)
+        if step is None:
+            raise PulpoError("PULPO414", f"the plan of run {self.run.id} has no step {operation}")
         if operation not in self._completed and operation not in self._active:
             if self.ending is not None:
                 raise PulpoError("PULPO413", f"run {self.run.id} is ending")

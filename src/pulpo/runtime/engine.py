@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pulpo.engine")
 
+_LET_GO = 2.0
+"""Seconds in which a run that its process lets go of is written down as free; else its lease runs out."""
 POLL = 0.05
 """Seconds between two looks at a run that another process executes."""
 
@@ -60,6 +62,7 @@ class Engine:
         self._hashes = {flow: plan.hash for flow, plan in application.plans.items()}
         self._background: set[asyncio.Task[None]] = set()
         self._beginning: set[str] = set()
+        self.attached: set[str] = set()  # runs whose steps somebody else starts, or did, until they are taken from here
         self.dispatch: Dispatch | None = None
         if application.settings.engine.needs_prefect:
             from pulpo.runtime.prefect import dispatch, place  # noqa: PLC0415 - only where it is asked for
@@ -248,9 +251,13 @@ class Engine:
             run_id: The run's id. caller: Who asks.
             prefect: The flow run in Prefect that this is.
         Raises:
-            PulpoError: PULPO409, another worker holds the run; for a new one what `start_run` raises.
+            PulpoError: PULPO409, another worker holds the run; PULPO404, it is no run of this flow; for a new one what
+                `start_run` raises.
         """
-        if run_id is not None and await self.store.get(RUNS, run_id) is not None:
+        if run_id is not None and (record := await self.store.get(RUNS, run_id)) is not None:
+            found = Run.load(record)
+            if (found.kind, found.name) != ("flow", flow):
+                raise PulpoError("PULPO404", f"there is no run {run_id} of the flow {flow}")
             return await self._attach_again(run_id, prefect)
         plan, text, live = await self.prepare(flow, raw)
         run, _ = self._new(plan, text, live, caller or Caller(), run_id, None)
@@ -280,7 +287,7 @@ class Engine:
             run.prefect = prefect or run.prefect
             driver = await self._claim(run, auto=False)
             if driver is not None:
-                return Attached(driver)
+                return Attached(driver, planned=run.plan == self.hash_of(run.name))
 
     # holding runs
 
@@ -303,6 +310,8 @@ class Engine:
     def driver_started(self, driver: Driver) -> None:
         """A driver holds its run from now on."""
         self.drivers[driver.run.id] = driver
+        if not driver.auto:
+            self.attached.add(driver.run.id)
 
     def driver_done(self, driver: Driver) -> None:
         """A driver has let go of its run."""
@@ -338,6 +347,10 @@ class Engine:
             driver = Driver(self, claimed, plan, steps, auto=auto)
             driver.start()
         return driver
+
+    def hash_of(self, flow: str) -> str | None:
+        """The hash of the plan by which runs of a flow begin today."""
+        return self._hashes.get(flow)
 
     async def plan_of(self, run: Run) -> FlowPlan | None:
         """The plan that a run began with, or None where it is not known any more."""
@@ -464,15 +477,20 @@ class Engine:
 
 
 class Attached:
-    """A run whose steps somebody else starts, one by one or side by side."""
+    """A run whose steps somebody else starts, one by one or side by side.
 
-    def __init__(self, driver: Driver) -> None:
+    `planned` says that whoever starts them knows the run's plan. A run that began by another plan than today's keeps
+    it: then the calls of its steps do nothing, and `finish` carries out what is left of the plan it has.
+    """
+
+    def __init__(self, driver: Driver, *, planned: bool = True) -> None:
         self._driver = driver
         self.id = driver.run.id
+        self.planned = planned
 
     async def step(self, operation: str) -> Json:
         """Run a step, or take its recorded result; its output. Raises what it failed with."""
-        return await self._driver.step(operation)
+        return await self._driver.step(operation) if self.planned else None
 
     async def finish(self) -> Json:
         """Conclude: completed when every step is, undone when one failed; the run's document.
@@ -483,6 +501,12 @@ class Attached:
         await asyncio.shield(self._driver.done)
         return await self._driver.engine.run(self.id)
 
+    async def let_go(self) -> None:
+        """Stop what is at work, at once; the run goes on elsewhere, from what the journal says."""
+        self._driver.drain()
+        self._driver.abandon()
+        await asyncio.wait([self._driver.done], timeout=_LET_GO)
+
 
 class Settled:
     """A run that has ended, for whoever would start its steps: what they gave is known, and nothing is done again."""
@@ -490,9 +514,12 @@ class Settled:
     def __init__(self, engine: Engine, run: Run, steps: Mapping[str, StepRun]) -> None:
         self._engine, self._run, self._steps = engine, run, steps
         self.id = run.id
+        self.planned = run.plan == engine.hash_of(run.name)
 
     async def step(self, operation: str) -> Json:
         """A step's recorded result. Raises what it failed with, or PULPO413 where it did not run."""
+        if not self.planned:
+            return None
         step = self._steps.get(operation)
         if step is None or step.state != "completed":
             if step is not None and step.error is not None:
@@ -503,6 +530,9 @@ class Settled:
     async def finish(self) -> Json:
         """The run's document."""
         return await self._engine.run(self.id)
+
+    async def let_go(self) -> None:
+        """Nothing is held."""
 
 
 def single(spec: OperationSpec) -> FlowPlan:

@@ -10,6 +10,8 @@ import asyncio
 import json
 import logging
 import sys
+import sysconfig
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("pulpo.prefect")
 
 _LONGEST_DELAY = 60.0
+CALLER = Caller("prefect", "admin")
+"""Who begins the runs that are begun at the Prefect server, by its page, its command line or a schedule of its own."""
+_LIBRARIES = tuple({f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 _QUIET = frozenset({"completed", "stopped", "waiting"})
 
 
@@ -79,6 +84,7 @@ class FlowRun:
     result: Json = None
     _engine: Engine | None = None
     _attached: Attached | Settled | None = None
+    _root: Path = field(default_factory=Path)
     _working: set[asyncio.Task[Any]] = field(default_factory=set)
     _answers: list[PulpoError] = field(default_factory=list)
 
@@ -105,15 +111,21 @@ class FlowRun:
     async def close(self, error: BaseException | None = None) -> None:
         """Settle the run: what works comes to its end, and what must be undone is.
 
-        After a step that failed the journal lets nothing new start; beside one that waits, other branches go on. An
-        error that is no step's (a bug in an overridden flow, Prefect's cancellation) cancels the run.
+        After a step that failed the journal lets nothing new start; beside one that waits, other branches go on. A
+        bug in an overridden flow cancels the run. What Prefect did not manage (a server that does not answer, a
+        timeout of its own) says nothing of the run: what is left of it is done by the plan. Where the process is told
+        to end the run is let go of, and goes on elsewhere.
 
         Raises:
             PulpoError: What the run failed with.
         """
         assert self._engine is not None
         assert self._attached is not None
-        if error is not None and error not in self._answers:
+        if error is not None and not isinstance(error, Exception):
+            await self._attached.let_go()
+            return
+        bug = self._attached.planned and error not in self._answers and _of_the_flow(error, self._root)
+        if error is not None and bug:
             with suppress(PulpoError):  # past its end or its pivot: then it ends as the journal says
                 await self._engine.cancel(self.id, reason=f"{type(error).__name__} in the flow")
         while self._working:
@@ -144,30 +156,34 @@ async def open_run(
         root: The project's folder; by default the one around the working directory.
         run_id: The run's id; by default the one that Prefect's flow run was made for, else that flow run's own. An
             unfinished run of this id goes on, and one that has ended is not begun again.
-        caller: Who asks.
+        caller: Who asks; by default `prefect` for a flow run of a deployment, else whoever calls this.
 
     Raises:
         PulpoError: PULPO104 no project there, PULPO802 not compiled, PULPO602 the input is invalid, PULPO406 a live run
-            for the same value exists.
+            for the same value exists, PULPO404 the run that the flow run was made for is none of this flow.
     """
     application = load_application((root or find_root(Path.cwd())).resolve())
     async with _started(application):
         prefect, meant = _prefect_run()
+        if run_id is None and meant is not None and meant != prefect:
+            await application.engine.load(meant)  # a tag names it: it is not begun under whatever name that is
         attached = await application.engine.attach(
-            flow, data, run_id=run_id or meant, caller=caller or Caller(), prefect=prefect
+            flow, data, run_id=run_id or meant, caller=caller or _caller(), prefect=prefect
         )
-        run = FlowRun(attached.id, _engine=application.engine, _attached=attached)
+        run = FlowRun(attached.id, _engine=application.engine, _attached=attached, _root=application.root)
         try:
             yield run
         except BaseException as error:
             await run.close(error)  # raises what the run failed with, if it did
-            if not isinstance(error, PulpoError) or run.result["state"] not in _QUIET:
+            if not isinstance(error, Exception) or run.result["state"] not in _QUIET:
                 raise
+            if not isinstance(error, PulpoError):
+                log.warning("run %s went on without Prefect: %s: %s", run.id, type(error).__name__, error)
         else:
             await run.close()
         finally:
             if prefect is not None and run.result is not None:
-                await _show(run.result, application.settings)
+                await _show(run.result, application.settings, place(application.settings, application.root))
 
 
 def run_script(flow: Callable[..., Coroutine[Any, Any, Json]], root: Path) -> None:
@@ -197,6 +213,30 @@ async def _answers(where: Place) -> bool:
         return await api.healthy()
     finally:
         await api.close()
+
+
+def _of_the_flow(error: Exception | None, root: Path) -> bool:
+    """Whether an error was raised by code of the flow's own, or by a library that this called: not by Prefect or Pulpo.
+
+    A flow as it was generated has no code of its own to fail; one that was overridden does.
+    """
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__ if error else None)]
+    for frame in reversed(frames):
+        file = frame.f_code.co_filename
+        if str(frame.f_globals.get("__name__", "")).partition(".")[0] in {"prefect", "pulpo"}:
+            return False
+        if not file.startswith(_LIBRARIES):
+            return not _generated(Path(file), root)
+    return False
+
+
+def _generated(file: Path, root: Path) -> bool:
+    """Whether a file is as Pulpo generated it."""
+    try:
+        name = file.resolve().relative_to(root / "generated")
+    except ValueError:
+        return False
+    return not (root / "overrides" / name).exists()
 
 
 async def after(step: Callable[[FlowRun], Awaitable[Any]], run: FlowRun, *needs: Awaitable[Any]) -> Any:
@@ -259,8 +299,15 @@ def _prefect_run() -> tuple[str | None, str | None]:
     return id, next(tags, id)
 
 
-async def _show(run: Json, settings: Settings) -> None:
-    """Show a run's steps beside Prefect's flow run, with the way to Pulpo's own page of it."""
+def _caller() -> Caller:
+    """Who begins a run: somebody at the Prefect server, or who runs this process."""
+    context = FlowRunContext.get()
+    from_prefect = context is not None and context.flow_run is not None and context.flow_run.deployment_id is not None
+    return CALLER if from_prefect else Caller()
+
+
+async def _show(run: Json, settings: Settings, server: Place) -> None:
+    """Show a run's steps beside Prefect's flow run."""
     rows = [
         {
             "step": step["operation"] if step["kind"] == "step" else f"undo {step['of']}",
@@ -272,10 +319,16 @@ async def _show(run: Json, settings: Settings) -> None:
         }
         for step in run["steps"]
     ]
-    where = f"http://127.0.0.1:{settings.ui.port if settings.ui.enabled else settings.api.port}/runs/{run['id']}"
-    error = f": {run['error']['detail']}" if run["error"] else ""
-    text = f"[{run['id']}]({where}) of {run['name']} is **{run['state']}**{error}"
+    text = _said(run, settings, server)
     try:
         await acreate_table_artifact(rows, description=text)
     except Exception as failed:  # noqa: BLE001 - whatever Prefect makes of it, the run is what the journal says
         log.warning("run %s is not shown in Prefect: %s", run["id"], failed)
+
+
+def _said(run: Json, settings: Settings, server: Place) -> str:
+    """A run in words, with the way to Pulpo's own page of it where whoever reads it is on this machine as well."""
+    where = f"http://127.0.0.1:{settings.ui.port if settings.ui.enabled else settings.api.port}/runs/{run['id']}"
+    name = f"[{run['id']}]({where})" if server.own else run["id"]
+    error = f": {run['error']['detail']}" if run["error"] else ""
+    return f"{name} of {run['name']} is **{run['state']}**{error}"

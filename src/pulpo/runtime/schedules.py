@@ -43,7 +43,11 @@ if TYPE_CHECKING:
 log = logging.getLogger("pulpo.engine")
 
 CALLER = Caller("schedule", "admin")
+_PASSING = frozenset({503, 507})
+"""Statuses of errors after which the same tick is tried again: the database is away, too slow or full."""
 _SHORTEST = 1.0
+_SKEW = 60.0
+"""Seconds that the clocks of two machines may differ: a tick so far ahead is another machine's, and right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +167,17 @@ async def tick(engine: Engine) -> None:
             await _begin(engine, schedule)
         except PulpoError as error:
             log.warning("schedule %s began no run: %s", schedule.id, error.detail)
-            await _move_on(engine, schedule, problem=error.detail)
+            if error.status not in _PASSING:
+                await _move_on(engine, schedule, problem=error.detail)
+
+
+async def set_right(engine: Engine) -> None:
+    """Work out anew when schedules are due whose last tick is yet to come: a clock was ahead, and has been set back."""
+    latest = timestamp(now() + timedelta(seconds=_SKEW))
+    for schedule in await listing(engine):
+        if schedule.last_at is not None and schedule.last_at > latest:
+            log.warning("schedule %s was moved on by a clock that was ahead", schedule.id)
+            await _move_on(engine, schedule, problem=schedule.problem)
 
 
 async def _begin(engine: Engine, schedule: Schedule) -> None:
@@ -180,7 +194,7 @@ async def _begin(engine: Engine, schedule: Schedule) -> None:
     engine.worker.kick()
 
 
-async def _move_on(engine: Engine, schedule: Schedule, *, problem: str) -> None:
+async def _move_on(engine: Engine, schedule: Schedule, *, problem: str | None) -> None:
     moved = _moved(schedule, problem=problem)
     try:
         await engine.store.commit(Batch((Replace(SCHEDULES, schedule.id, schedule.version, _text(moved)),)))

@@ -42,6 +42,8 @@ LOOK = 0.25
 """Seconds between two looks for runs that nobody holds."""
 TICK = 0.5
 """Seconds between two looks for schedules that are due."""
+RIGHT = 30.0
+"""Seconds between two looks for schedules that a wrong clock moved on."""
 SWEEP = 600.0
 """Seconds between two sweeps of old idempotency keys."""
 
@@ -60,6 +62,7 @@ class Worker:
         self._started = begun(os.getpid())
         self._renewed = self._steady = 0.0  # by the loop's clock: last renewed; renewed in time ever since
         self._seen: dict[str, tuple[int, float]] = {}  # of other workers: their leases' version, since when it is that
+        self._passing: asyncio.Task[None] | None = None  # what passes runs on to Prefect
         self._left = False  # whether the last look may have left runs for want of room
 
     async def start(self, *, execute: bool) -> None:
@@ -78,12 +81,17 @@ class Worker:
         self._execute = self.accepting = False
         for task in self._tasks[1:]:
             task.cancel()
+        if self._passing is not None:
+            self._passing.cancel()
 
     async def stop(self) -> None:
         """Give the lease back."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        passing = [self._passing] if self._passing is not None else []
+        for task in passing:
+            task.cancel()
+        await asyncio.gather(*self._tasks, *passing, return_exceptions=True)
         try:
             await self.engine.store.commit(Batch((Delete(WORKERS, self.id),)))
         except PulpoError as error:
@@ -190,7 +198,7 @@ class Worker:
 
     async def _look(self) -> None:
         loop = asyncio.get_running_loop()
-        recovered = swept = ticked = loop.time()
+        recovered = swept = ticked = righted = loop.time()
         while True:
             try:
                 await self._take_free_runs()
@@ -200,6 +208,9 @@ class Worker:
                 if loop.time() - ticked > TICK:
                     ticked = loop.time()
                     await schedules.tick(self.engine)
+                if loop.time() - righted > RIGHT:
+                    righted = loop.time()
+                    await schedules.set_right(self.engine)
                 if loop.time() - swept > SWEEP:
                     await keys.sweep(self.engine.store)
                     swept = loop.time()
@@ -222,6 +233,7 @@ class Worker:
         query = Query(RUNS, Compare("wake_at", "lte", clock()), (("wake_at", False),), limit=min(room, 100))
         page = await self.engine.store.query(query)
         self._left = page.cursor is not None
+        elsewhere: list[Run] = []
         for record in page.records:
             run = Run.load(record)
             driver = self.engine.drivers.get(run.id)
@@ -229,9 +241,22 @@ class Worker:
                 await driver.cancel()
             elif driver is None and run.worker is None:
                 if self.engine.dispatch is not None and self.engine.dispatch.sends(run):
-                    await self.engine.dispatch.submit(run)
+                    elsewhere.append(run)
                 else:
                     await self._claim(record)
+        if elsewhere and (self._passing is None or self._passing.done()):
+            self._passing = asyncio.get_running_loop().create_task(self._pass_on(elsewhere))
+
+    async def _pass_on(self, runs: list[Run]) -> None:
+        """Give runs to Prefect, whose server may take its time: what else there is to look for does not wait."""
+        assert self.engine.dispatch is not None
+        for run in runs:
+            try:
+                await self.engine.dispatch.submit(run)
+            except PulpoError as error:
+                log.warning("run %s is not passed on yet: %s", run.id, error.detail)
+            except Exception:
+                log.exception("run %s is not passed on", run.id)
 
     async def _claim(self, record: Record) -> None:
         try:
@@ -279,19 +304,31 @@ class Worker:
             if after is None:
                 return
 
-    async def _free_run(self, record: Record) -> None:
+    async def not_taken(self, id: str, why: str, *, pause: float) -> None:
+        """Count that a run which nobody holds could not be taken on; it is looked at again after so many seconds.
+
+        Like one that kills its workers it fails when that has happened `engine.recoveries` times.
+        """
+        record = await self.engine.store.get(RUNS, id)
+        if record is not None and Run.load(record).worker is None:
+            await self._free_run(record, why=why, pause=pause)
+
+    async def _free_run(self, record: Record, *, why: str = "", pause: float = 0.0) -> None:
         run = Run.load(record)
         if run.ended:
             return
         steps = await self.engine.steps_of(run.id)
         run.token += 1
         run.recoveries += 1
-        run.worker, run.wake_at = None, clock()
+        run.worker, run.wake_at = None, timestamp(now() + timedelta(seconds=pause))
         unfinished = [step for step in steps.values() if step.finished_at is None]
         more: tuple[Write, ...] = ()
         if run.recoveries > self._settings.recoveries:
             run.incident = f"it was taken over {run.recoveries} times: something in it kills its worker"
-            run.error = {"code": "PULPO401", "detail": run.incident, "hint": None, "status": 500, "step": None}
+            if why:
+                run.incident = f"it could not be taken on {run.recoveries} times: {why}"
+            code = "PULPO414" if why else "PULPO401"
+            run.error = {"code": code, "detail": run.incident, "hint": None, "status": 500, "step": None}
             run.end("failed")
             for step in unfinished:
                 step.state, step.doubt, step.error, step.finished_at = "failed", True, run.error, clock()

@@ -18,8 +18,8 @@ from pulpo.spec import Json
 POOL_TYPE = "pulpo"
 RUN_TAG = "pulpo-run:"
 """Before a run's id in a tag of the flow run that carries it out."""
-_PATIENCE = 20.0
 _PAGE = 200
+_PATIENCE = 20.0
 _PAUSES = (0.05, 0.2, 0.5)
 """Seconds before a request is made again that the server was too busy for."""
 
@@ -58,7 +58,7 @@ class FlowRun:
 class PrefectApi:
     """A Prefect server's API. Everything raises PulpoError PULPO706 where it does not answer, or answers no."""
 
-    def __init__(self, where: Place) -> None:
+    def __init__(self, where: Place, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.where = where
         credentials = tuple(where.auth.split(":", 1)) if ":" in where.auth else None
         self._client = httpx.AsyncClient(
@@ -66,6 +66,7 @@ class PrefectApi:
             auth=httpx.BasicAuth(*credentials) if credentials else None,
             timeout=_PATIENCE,
             trust_env=not where.own,
+            transport=transport,
         )
 
     async def close(self) -> None:
@@ -80,26 +81,43 @@ class PrefectApi:
             return False
 
     async def pool(self, name: str, *, limit: int | None) -> None:
-        """See that there is a work pool, with this limit of flow runs at once."""
-        body = {"name": name, "type": POOL_TYPE, "concurrency_limit": limit}
-        answer = await self._send("POST", "/work_pools/", body, accept=(httpx.codes.CONFLICT,))
-        if answer.status_code == httpx.codes.CONFLICT:
+        """See that there is a work pool, and that it has this limit of flow runs at once; None leaves what it has."""
+        answer = await self._send("GET", f"/work_pools/{name}", accept=(httpx.codes.NOT_FOUND,))
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            body = {"name": name, "type": POOL_TYPE, "concurrency_limit": limit}
+            answer = await self._send("POST", "/work_pools/", body, accept=(httpx.codes.CONFLICT,))
+            if answer.status_code != httpx.codes.CONFLICT:
+                return
+            answer = await self._send("GET", f"/work_pools/{name}")  # another worker was first
+        if limit is not None and answer.json()["concurrency_limit"] != limit:
             await self._send("PATCH", f"/work_pools/{name}", {"concurrency_limit": limit})
 
-    async def deploy(self, flow: str, name: str, *, entrypoint: str, description: str, schema: Json) -> str:
-        """A deployment of a flow, made or brought up to date: its id."""
-        found = (await self._send("POST", "/flows/", {"name": flow})).json()
+    async def deploy(
+        self, flow: str, name: str, *, entrypoint: str, description: str, schema: Json, queue: str | None = None
+    ) -> str:
+        """A deployment of a flow, made or brought up to date: its id.
+
+        What people set of one that is there (its schedules, its tags, without `queue` its queue) stays.
+        """
+        where = {"work_pool_name": self.where.pool, **({"work_queue_name": queue} if queue else {})}
         body = {
-            "name": name,
-            "flow_id": found["id"],
-            "work_pool_name": self.where.pool,
             "entrypoint": entrypoint,
             "description": description or None,
-            "tags": ["pulpo"],
             "parameter_openapi_schema": schema,
             "enforce_parameter_schema": False,
         }
-        return str((await self._send("POST", "/deployments/", body)).json()["id"])
+        answer = await self._send("GET", f"/deployments/name/{flow}/{name}", accept=(httpx.codes.NOT_FOUND,))
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            found = (await self._send("POST", "/flows/", {"name": flow})).json()
+            made = {"name": name, "flow_id": found["id"], "tags": ["pulpo"], **body, **where}
+            return str((await self._send("POST", "/deployments/", made)).json()["id"])
+        there = answer.json()
+        changes = {key: value for key, value in body.items() if there[key] != value}
+        if any(there[key] != value for key, value in where.items()):
+            changes |= where  # a pool without a queue means its default one
+        if changes:
+            await self._send("PATCH", f"/deployments/{there['id']}", changes)
+        return str(there["id"])
 
     async def deployment(self, flow: str, name: str) -> str | None:
         """A deployment's id, or None where there is none."""
@@ -123,12 +141,11 @@ class PrefectApi:
         which: dict[str, Json] = {"state": {"type": {"any_": [state]}}}
         if ended_after is not None:
             which["end_time"] = {"after_": ended_after.isoformat()}
-        body = {"work_pools": {"name": {"any_": [pool]}}, "flow_runs": which, "limit": _PAGE}
+        body = {"work_pools": {"name": {"any_": [pool]}}, "flow_runs": which, "limit": _PAGE, "sort": "ID_DESC"}
         found: list[FlowRun] = []
         while True:
-            answer = await self._send("POST", "/flow_runs/filter", {**body, "offset": len(found)})
-            page = [FlowRun.of(each) for each in answer.json()]
-            found += page
+            page = (await self._send("POST", "/flow_runs/filter", {**body, "offset": len(found)})).json()
+            found.extend(FlowRun.of(each) for each in page)
             if len(page) < _PAGE:
                 return found
 

@@ -74,6 +74,9 @@ class Dispatch:
             await self._pass_on(claimed, let_go=_let_go(run))
         except PulpoError as error:
             log.warning("run %s is not passed on yet: %s", run.id, error.detail)
+            if error.code == "PULPO414":
+                await self._engine.worker.not_taken(run.id, error.detail, pause=AGAIN)
+                return
             self._rests_until = loop.time() + _REST
             claimed.wake_at = timestamp(now() + timedelta(seconds=_REST))
             try:
@@ -111,6 +114,8 @@ class Dispatch:
         raise PulpoError("PULPO706", f"the Prefect server does not keep the deployment of {run.name}")
 
     async def _deployment(self, flow: str) -> str:
+        if flow not in self._engine.application.plans:
+            raise PulpoError("PULPO414", f"there is no flow {flow} any more")
         name = slug(self._settings.project.name)
         found = await self.api.deployment(flow, name)
         if found is None:
@@ -139,6 +144,7 @@ class Dispatch:
                 entrypoint=names.flow_entrypoint(flow),
                 description=plan.description,
                 schema=self._schema(plan),
+                queue=self._settings.prefect.queues.get(flow),
             )
         return {flow: f"{flow}/{name}" for flow in wanted}
 

@@ -13,12 +13,14 @@ import importlib
 import logging
 import os
 import platform
+from collections import Counter
 from collections.abc import Coroutine
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect import Flow
 from prefect.client.orchestration import PrefectClient
 from prefect.context import AsyncClientContext
@@ -49,12 +51,16 @@ _SHOWN = {
     "cancelled": ("CANCELLED", "Cancelled"),
 }
 """The type and the name of Prefect's state for a run that has ended so; without a name Prefect's own stays."""
-_CATCH_UP = 10.0
-"""Seconds between two looks for flow runs that are over, though Prefect has not heard of it."""
+_CATCH_UP = 5.0
+"""Seconds between two looks for flow runs whose worker died before it had told the journal, or Prefect."""
 _HEARD = 30.0
 """For how many seconds cancelled flow runs are looked at; those of longer ago are seen when their run is due."""
+_PASSING = frozenset({409, 429, 503})
+"""Statuses of errors that say nothing of the next attempt."""
 _REST = 2.0
 """Seconds until the next attempt where the server did not answer."""
+_DRAIN, _TELL = 5.0, 2.0
+"""Seconds that steps have to end when the worker is told to stop, and then those that had to be cancelled."""
 
 
 class PrefectWorker:
@@ -67,6 +73,8 @@ class PrefectWorker:
         self._flows: dict[str, Flow[..., Any]] = {}
         self._names: dict[UUID, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._carried: Counter[str] = Counter()  # flow runs of no run yet: how often each was taken up in vain
+        self._at_work: set[str] = set()
 
     async def work(self, told: asyncio.Event, *, ready: asyncio.Event | None = None) -> None:
         """Work until `told`; then what runs comes to the end of its steps, within ten seconds.
@@ -111,6 +119,8 @@ class PrefectWorker:
         tasks = [asyncio.create_task(work), asyncio.create_task(told.wait())]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if tasks[0].done():
+                await tasks[0]  # raises what it failed with
         finally:
             for task in tasks:
                 task.cancel()
@@ -142,14 +152,21 @@ class PrefectWorker:
             await asyncio.sleep(pause)
 
     async def _drain(self) -> None:
-        """Let the engine's drivers come to the end of their steps; the flows around them end with that."""
+        """Let the engine's drivers come to the end of their steps; the flows around them end with that.
+
+        A step that takes longer is cancelled here, and its run let go of, while there is still time to tell Prefect.
+        """
         if not self._tasks:
             return
         engine = self._application.engine
         await engine.worker.quiet()
         for driver in list(engine.drivers.values()):
             driver.drain()
-        await asyncio.wait(self._tasks, timeout=5.0)
+        await asyncio.wait(self._tasks, timeout=_DRAIN)
+        for driver in list(engine.drivers.values()):
+            driver.abandon()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_TELL)
 
     # flow runs
 
@@ -171,39 +188,70 @@ class PrefectWorker:
         return dispatch.where.pool
 
     async def _carry_out(self, found: FlowRun, api: PrefectApi, client: PrefectClient) -> None:
-        ended = None
+        self._at_work.add(found.id)
+        try:
+            ended, why = await self._run(found, client)
+            await self._agree(found, ended, api, why=why)
+        except PulpoError as error:
+            log.warning("the state of flow run %s stays as it is: %s", found.id, error.detail)
+        finally:
+            self._at_work.discard(found.id)
+            self._application.engine.attached.discard(found.run)
+
+    async def _run(self, found: FlowRun, client: PrefectClient) -> tuple[str | None, str]:
+        """Carry a flow run out: the type of state that Prefect ended it in, if it did, and why it may have failed."""
         try:
             flow_run = await client.read_flow_run(UUID(found.id))
             if flow_run.flow_id not in self._names:
                 self._names[flow_run.flow_id] = (await client.read_flow(flow_run.flow_id)).name
             flow = self._load(self._names[flow_run.flow_id])
             state = await run_flow_async(flow, flow_run=flow_run, parameters=flow_run.parameters, return_type="state")
-            ended = None if state is None else str(state.type.value)
-        except Exception:
+            if state is None:
+                return None, ""
+            failed = await state.aresult(raise_on_failure=False) if state.is_failed() or state.is_crashed() else None
+            return str(state.type.value), _lasting(failed)
+        except Exception as error:
             log.exception("flow run %s", found.id)
+            return None, _lasting(error)
         except BaseException as stopped:  # Prefect's signals for an aborted or paused run are no exceptions
             if isinstance(stopped, asyncio.CancelledError | KeyboardInterrupt | SystemExit):
                 raise
             log.info("flow run %s was stopped: %s", found.id, type(stopped).__name__)
-        try:
-            await self._agree(found, ended, api)
-        except PulpoError as error:
-            log.warning("the state of flow run %s stays as it is: %s", found.id, error.detail)
+            return None, ""
 
     def _load(self, flow: str) -> Flow[..., Any]:
         """The flow of this name, as it was generated."""
         if flow not in self._flows:
-            module = importlib.import_module(f"generated.flows.{names.flow_module(flow)}")
+            path = f"generated.flows.{names.flow_module(flow)}"
+            try:
+                module = importlib.import_module(path)
+            except ModuleNotFoundError as error:
+                if error.name not in {path, "generated.flows"}:
+                    raise
+                raise PulpoError(
+                    "PULPO802", f"{path.replace('.', '/')}.py is not there", hint="pulpo compile"
+                ) from error
             loaded: Flow[..., Any] = getattr(module, names.flow_function(flow))
             self._flows[flow] = loaded
         return self._flows[flow]
 
-    async def _agree(self, found: FlowRun, ended: str | None, api: PrefectApi) -> None:
-        """Put a flow run into the state that its run is in, where Prefect cannot know it; `ended` is what it knows."""
+    async def _agree(self, found: FlowRun, ended: str | None, api: PrefectApi, *, why: str = "") -> None:
+        """Put a flow run into the state that its run is in, where Prefect cannot know it; `ended` is what it knows.
+
+        `why` says what failed, where that would happen again: a run that it kept from beginning is not tried for ever.
+        """
+        engine = self._application.engine
         record = await self._application.store.get(RUNS, found.run)
         if record is None:
-            return  # it never began: Prefect has the error
+            if ended is None:  # else it never began, and Prefect has the error
+                await self._give_back(found, api, why)
+            return
         run = Run.load(record)
+        if why and run.worker is None and run.id not in engine.attached and _for(found, run):
+            await engine.worker.not_taken(run.id, why, pause=AGAIN)
+            run = await engine.load(run.id)
+        if not _for(found, run):
+            return  # its tag names a run that is not its
         if run.worker is not None:
             return  # others are at work on it, and say so
         detail = str((run.error or {}).get("detail", ""))
@@ -225,15 +273,35 @@ class PrefectWorker:
             )
 
     async def _catch_up(self, api: PrefectApi) -> None:
-        """Say how runs have ended whose worker died after their end and before it had said so."""
+        """Look after flow runs whose worker died between the journal and Prefect.
+
+        Of a run that had ended, Prefect is told how. One that was begun in Prefect and that the journal has never heard of
+        is taken up again; those of runs that the journal has are passed on with these.
+        """
+        last = now() - timedelta(seconds=FRESH)
         for state in ("RUNNING", "PENDING"):
             found = {each.run: each for each in await api.flow_runs(self._pool, state)}
-            for record in await self._application.store.get_many(RUNS, tuple(found)):
-                run = Run.load(record)
-                if run.finished_at is None:
-                    continue
-                if now() - datetime.fromisoformat(run.finished_at) > timedelta(seconds=FRESH):
-                    await self._agree(found[run.id], None, api)
+            runs = {
+                record.id: Run.load(record) for record in await self._application.store.get_many(RUNS, tuple(found))
+            }
+            for id, each in found.items():
+                run = runs.get(id)
+                if run is None:
+                    lost = each.since <= last - timedelta(seconds=self._application.settings.engine.lease)
+                    if lost and each.id not in self._at_work:
+                        await api.set_state(each.id, "SCHEDULED", message="its worker died", due=now())
+                elif run.finished_at is not None and datetime.fromisoformat(run.finished_at) < last:
+                    await self._agree(each, None, api)
+
+    async def _give_back(self, found: FlowRun, api: PrefectApi, why: str) -> None:
+        """Have a flow run taken up again that no run was begun for; what keeps failing here, fails."""
+        self._carried[found.id] += 1
+        if why and self._carried[found.id] > self._application.settings.engine.recoveries:
+            del self._carried[found.id]
+            await api.set_state(found.id, "FAILED", message=why)
+            return
+        due = now() + timedelta(seconds=AGAIN if why else _REST)
+        await api.set_state(found.id, "SCHEDULED", message=why, due=due)
 
     # cancels
 
@@ -245,7 +313,7 @@ class PrefectWorker:
         for found in (*await api.flow_runs(self._pool, "CANCELLING"), *cancelled):
             record = await self._application.store.get(RUNS, found.run)
             run = None if record is None else Run.load(record)
-            if run is None or run.ended:
+            if run is None or run.ended or not _for(found, run):
                 if found.state == "CANCELLING":
                     await api.set_state(found.id, "CANCELLED")
             elif not run.cancel_requested:
@@ -256,3 +324,16 @@ class PrefectWorker:
                     log.info("run %s is not cancelled: %s", run.id, error.detail)
                     state = "RUNNING" if run.worker is not None else "SCHEDULED"
                     await api.set_state(found.id, state, message=error.detail, due=now())
+
+
+def _for(found: FlowRun, run: Run) -> bool:
+    """Whether a flow run is the one that carries out a run: a tag, which anybody may write, only says so."""
+    return run.kind == "flow" and run.prefect in (None, found.id)
+
+
+def _lasting(error: object) -> str:
+    """What failed, in words, where it would fail again; "" where it may go well the next time."""
+    passing = isinstance(error, httpx.HTTPError) or (isinstance(error, PulpoError) and error.status in _PASSING)
+    if not isinstance(error, BaseException) or passing:
+        return ""
+    return error.detail if isinstance(error, PulpoError) else f"{type(error).__name__}: {error}"
