@@ -275,8 +275,8 @@ class PrefectWorker:
     async def _catch_up(self, api: PrefectApi) -> None:
         """Look after flow runs whose worker died between the journal and Prefect.
 
-        Of a run that had ended, Prefect is told how. One that was begun in Prefect and that the journal has never heard of
-        is taken up again; those of runs that the journal has are passed on with these.
+        Of a run that had ended, Prefect is told how. One that was begun in Prefect, and of which the journal has never
+        heard, is taken up again; those of runs that the journal has are passed on with these.
         """
         last = now() - timedelta(seconds=FRESH)
         for state in ("RUNNING", "PENDING"):
