@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -109,6 +110,28 @@ async def test_a_run_that_is_never_begun_fails(application: Application) -> None
         await api.close()
     assert (ended["state"], ended["recoveries"]) == ("failed", 3)
     assert said == ["SCHEDULED", "SCHEDULED", "SCHEDULED"]  # then it is failed in Prefect already
+
+
+async def test_a_flow_run_of_another_flow_says_nothing_of_a_run(application: Application) -> None:
+    """It names the run in its tag, and fails: neither is the run's failure counted, nor does it follow the run."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        pytest.fail(f"{request.method} {request.url}")
+
+    api = PrefectApi(Place("http://127.0.0.1:1/api", "", "travel", own=True), transport=httpx.MockTransport(answer))
+    await application.start(execute=False)
+    try:
+        run, flow = await queued(application), uuid4()
+        worker = PrefectWorker(application)
+        worker._names[flow] = "tours"
+        found = FlowRun("a", "PENDING", now(), None, "d", (f"pulpo-run:{run.id}",), str(flow))
+        for _ in range(3):
+            await worker._agree(found, "FAILED", api, why="there is no such run of tours")
+        after = await application.engine.load(run.id)
+    finally:
+        await application.stop()
+        await api.close()
+    assert (after.state, after.recoveries) == ("queued", 0)
 
 
 async def test_a_flow_run_that_no_run_is_begun_for_fails(application: Application) -> None:

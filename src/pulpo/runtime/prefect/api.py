@@ -26,7 +26,10 @@ _PAUSES = (0.05, 0.2, 0.5)
 
 @dataclass(frozen=True, slots=True)
 class FlowRun:
-    """A flow run as Prefect has it. `state` is its type, `since` when it began, `due` when it is to be carried out."""
+    """A flow run as Prefect has it. `state` is its type, `since` when it began, `due` when it is to be carried out.
+
+    `deployment` and `flow` are ids of Prefect's.
+    """
 
     id: str
     state: str
@@ -34,6 +37,7 @@ class FlowRun:
     due: datetime | None
     deployment: str | None
     tags: tuple[str, ...] = ()
+    flow: str | None = None
 
     @staticmethod
     def of(data: Mapping[str, Any]) -> FlowRun:
@@ -47,6 +51,7 @@ class FlowRun:
             due=datetime.fromisoformat(due) if due else None,
             deployment=data["deployment_id"],
             tags=tuple(data["tags"]),
+            flow=data["flow_id"],
         )
 
     @property

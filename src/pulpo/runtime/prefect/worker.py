@@ -247,10 +247,10 @@ class PrefectWorker:
                 await self._give_back(found, api, why)
             return
         run = Run.load(record)
-        if why and run.worker is None and run.id not in engine.attached and _for(found, run):
+        if why and run.worker is None and run.id not in engine.attached and self._for(found, run):
             await engine.worker.not_taken(run.id, why, pause=AGAIN)
             run = await engine.load(run.id)
-        if not _for(found, run):
+        if not self._for(found, run):
             return  # its tag names a run that is not its
         if run.worker is not None:
             return  # others are at work on it, and say so
@@ -293,6 +293,11 @@ class PrefectWorker:
                 elif run.finished_at is not None and datetime.fromisoformat(run.finished_at) < last:
                     await self._agree(each, None, api)
 
+    def _for(self, found: FlowRun, run: Run) -> bool:
+        """Whether a flow run is the one that carries out a run: a tag, which anybody may write, only says so."""
+        flow = self._names.get(UUID(found.flow)) if found.flow is not None else None
+        return run.kind == "flow" and flow in (None, run.name) and run.prefect in (None, found.id)
+
     async def _give_back(self, found: FlowRun, api: PrefectApi, why: str) -> None:
         """Have a flow run taken up again that no run was begun for; what keeps failing here, fails."""
         self._carried[found.id] += 1
@@ -313,7 +318,7 @@ class PrefectWorker:
         for found in (*await api.flow_runs(self._pool, "CANCELLING"), *cancelled):
             record = await self._application.store.get(RUNS, found.run)
             run = None if record is None else Run.load(record)
-            if run is None or run.ended or not _for(found, run):
+            if run is None or run.ended or not self._for(found, run):
                 if found.state == "CANCELLING":
                     await api.set_state(found.id, "CANCELLED")
             elif not run.cancel_requested:
@@ -324,11 +329,6 @@ class PrefectWorker:
                     log.info("run %s is not cancelled: %s", run.id, error.detail)
                     state = "RUNNING" if run.worker is not None else "SCHEDULED"
                     await api.set_state(found.id, state, message=error.detail, due=now())
-
-
-def _for(found: FlowRun, run: Run) -> bool:
-    """Whether a flow run is the one that carries out a run: a tag, which anybody may write, only says so."""
-    return run.kind == "flow" and run.prefect in (None, found.id)
 
 
 def _lasting(error: object) -> str:
