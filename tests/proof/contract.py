@@ -59,7 +59,7 @@ CONFIG = """
 hooks = "tests.proof.contract_hooks"
 continue-on-failure = true
 warnings = false
-# An event stream has no end: its head and first message are looked at, and where none comes a second is waited.
+# An event stream has no end: its head and first message are looked at, and where none comes three seconds are waited.
 max-stream-events = 1
 request-timeout = 30
 
@@ -80,7 +80,7 @@ expected-statuses = ["400", "401", "403", "404", "405", "406", "409", "412", "41
 
 [[operations]]
 include-path-regex = "/events$"
-request-timeout = 1
+request-timeout = 3
 """
 
 

@@ -218,7 +218,8 @@ def _sorts(case: Any, sent: list[tuple[str, str]]) -> bool:
         meant = document["components"]["parameters"][name] if name else parameter
         if meant["name"] == "sort":
             known = meant["schema"]["items"]["enum"]
-            return all(field in known for name, text in sent if name == "sort" for field in text.split(","))
+            given = [text for name, text in sent if name == "sort" and text]  # of no text it is not sorted
+            return all(field in known for text in given for field in text.split(","))
     return False
 
 
