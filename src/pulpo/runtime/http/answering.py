@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from uvicorn._types import ASGISendEvent
 
+CROWD = 128
+"""Requests in work from which on clients do not sleep between two answers."""
 TOGETHER = 0.001
 """Seconds that an answer waits at most for those of the same turn of the event loop."""
 
@@ -46,8 +48,8 @@ class Outbox:
         self._since = 0.0
 
     def put(self, transport: asyncio.Transport, part: bytes) -> None:
-        """Write before the loop waits again; at once where no other request is in work."""
-        if len(self._tasks) <= 1 and not self._parts:
+        """Write before the loop waits again; at once where no other request is in work, or a crowd keeps all awake."""
+        if not 1 < len(self._tasks) <= CROWD and not self._parts:
             transport.write(part)
             return
         now = time.perf_counter()
