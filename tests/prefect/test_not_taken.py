@@ -87,8 +87,8 @@ async def test_a_run_of_a_flow_that_is_gone_fails(application: Application) -> N
     assert ended["incident"] == "it could not be taken on 3 times: there is no flow cruises any more"
 
 
-async def test_a_run_that_is_never_begun_fails(application: Application) -> None:
-    """Its flow run fails in Prefect before the run is held here, each time: in the end the run has failed as well."""
+def told() -> tuple[PrefectApi, list[str]]:
+    """A Prefect server that takes every state, and the types of those that it was told."""
     said: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -96,6 +96,12 @@ async def test_a_run_that_is_never_begun_fails(application: Application) -> None
         return httpx.Response(200, json={"status": "ACCEPT"})
 
     api = PrefectApi(Place("http://127.0.0.1:1/api", "", "travel", own=True), transport=httpx.MockTransport(answer))
+    return api, said
+
+
+async def test_a_run_that_is_never_begun_fails(application: Application) -> None:
+    """Its flow run fails in Prefect before the run is held here, each time: in the end the run has failed as well."""
+    api, said = told()
     await application.start(execute=False)
     try:
         run = await queued(application)
@@ -136,13 +142,7 @@ async def test_a_flow_run_of_another_flow_says_nothing_of_a_run(application: App
 
 async def test_a_flow_run_that_no_run_is_begun_for_fails(application: Application) -> None:
     """Begun in Prefect, and its flow cannot be loaded: it is taken up again some times, and then has failed."""
-    said: list[str] = []
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        said.append(json.loads(request.content)["state"]["type"])
-        return httpx.Response(200, json={"status": "ACCEPT"})
-
-    api = PrefectApi(Place("http://127.0.0.1:1/api", "", "travel", own=True), transport=httpx.MockTransport(answer))
+    api, said = told()
     await application.start(execute=False)
     try:
         worker = PrefectWorker(application)

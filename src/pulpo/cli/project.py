@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -39,9 +40,10 @@ def init(
     values["engine"] = engine or "embedded"
     if (root / FILE).exists():
         if database is not None:
-            _choose(root / FILE, database, line)
+            kinds = (f"{database}:", f"{database}+srv:")
+            _choose(root / FILE, "database", line, "sqlite:", lambda url: url.startswith(kinds))
         if engine is not None:
-            _choose_engine(root / FILE, engine)
+            _choose(root / FILE, "engine", f'kind = "{engine}"', "embedded", lambda kind: kind == engine)
     sample = scaffold.files("sample", **values)  # of it, only how tests are run goes into a project that is there
     wanted = scaffold.files("config", **values) | (sample if empty else {_TESTS: sample[_TESTS]})
     written = scaffold.write_missing(root, wanted)
@@ -73,46 +75,32 @@ def _database_line(database: Database, name: str) -> str:
     return f'url = "mongodb://127.0.0.1:27017/{word}" # a server that is there, else `pulpo up` starts one'
 
 
-def _choose(file: Path, database: Database, line: str) -> None:
-    """See that settings that exist name this kind of database; a section is added where they name none.
+def _choose(file: Path, section: str, line: str, default: str, fits: Callable[[str], bool]) -> None:
+    """See that settings that exist have what was chosen; a section is added where they have none.
 
-    Raises:
-        PulpoError: PULPO105, they name another kind: what a person wrote is not changed.
-    """
-    section = _read(file).get("database")
-    if section is None:
-        if database != "sqlite":
-            with file.open("a", encoding="utf-8") as settings:
-                settings.write(f"\n[database]\n{line}\n")
-            typer.echo(f"changed  {file.name}")
-        return
-    url = section.get("url", "sqlite:") if isinstance(section, dict) else ""
-    if not str(url).startswith((f"{database}:", f"{database}+srv:")):
-        raise PulpoError(
-            "PULPO105",
-            f"{file.name} names another database already; nothing was written",
-            hint=f"put this in its [database] section: {line}",
-        )
-
-
-def _choose_engine(file: Path, engine: Engine) -> None:
-    """See that settings that exist name this engine; a section is added where they name none.
+    Args:
+        file: The settings.
+        section: The section's name.
+        line: What is to stand in it.
+        default: What holds without it.
+        fits: Whether a value is what was chosen.
 
     Raises:
         PulpoError: PULPO105, they name another: what a person wrote is not changed.
     """
-    given = _read(file).get("engine")
+    given = _read(file).get(section)
     if given is None:
-        if engine != "embedded":
+        if not fits(default):
             with file.open("a", encoding="utf-8") as settings:
-                settings.write(f'\n[engine]\nkind = "{engine}"\n')
+                settings.write(f"\n[{section}]\n{line}\n")
             typer.echo(f"changed  {file.name}")
         return
-    if (given.get("kind", "embedded") if isinstance(given, dict) else "") != engine:
+    key = line.partition(" ")[0]
+    if not fits(str(given.get(key, default)) if isinstance(given, dict) else ""):
         raise PulpoError(
             "PULPO105",
-            f"{file.name} names another engine already; nothing was written",
-            hint=f'put this in its [engine] section: kind = "{engine}"',
+            f"{file.name} names another {section} already; nothing was written",
+            hint=f"put this in its [{section}] section: {line}",
         )
 
 

@@ -339,8 +339,10 @@ class Documents:
     def _new_key(self, document: Model, old: Model | None) -> str | None:
         """A document's key where it is new and not its id: no other document may have that as its id."""
         key = self.spec.key
-        value = getattr(document, key) if key is not None else None
-        new = isinstance(value, str) and value != document.id and (old is None or value != getattr(old, key or ""))
+        if key is None:
+            return None
+        value = getattr(document, key)
+        new = isinstance(value, str) and value != document.id and (old is None or value != getattr(old, key))
         return value if new else None
 
     async def _refuse_ambiguous(self, document: Model, old: Model | None, same: Record | None) -> None:

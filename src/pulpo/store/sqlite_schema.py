@@ -1,4 +1,7 @@
-"""A collection as an SQLite table: documents as text, with virtual columns and indexes computed from them."""
+"""A collection as an SQLite table: documents as text, with virtual columns and indexes computed from them.
+
+What a table is and how one that is there is brought to it stay together: each is read off the other.
+"""
 
 # ruff: noqa: S608 - the texts are made of declared names, every value is bound
 

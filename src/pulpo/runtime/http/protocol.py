@@ -2,6 +2,9 @@
 
 uvicorn's protocol on httptools, with bounds: the parser itself would take heads of any length, for any time. Nothing
 here keeps a timer per request or per connection; one sweep a second looks at all of them (`Watch`).
+
+The module is long because a connection is one state machine: what the parser calls, what the sweep ends and what is
+refused turn on the same few fields.
 """
 
 from __future__ import annotations
