@@ -155,6 +155,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     try:
         stack.pulpo("up")
         stack.connect()
+        stack.deployment()  # whoever registers it first also says its queue, and tests change what the project says
         yield stack
         stack.pulpo("down")
         assert not drive.status(root).leftovers
