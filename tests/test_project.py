@@ -38,6 +38,20 @@ def test_an_empty_folder_is_an_application_without_anything(tmp_path: Path) -> N
     assert (loaded.app.models, loaded.app.operations, dict(loaded.plans), loaded.findings) == ((), (), {}, ())
 
 
+def test_settings_of_flows_that_do_not_exist_are_problems(tmp_path: Path) -> None:
+    """An engine or a queue for a name that is no flow is not passed over."""
+    root = tmp_path / "shop"
+    shutil.copytree(CASES / "order_to_cash", root)
+    text = '[engine.flows]\npayment = "embedded"\n[prefect.queues]\norders = "urgent"\nnights = "slow"\n'
+    (root / "pulpo.toml").write_text(text)
+    found = project.load(root).findings
+    assert [(each.code, each.message) for each in found] == [
+        ("PULPO105", '[engine.flows]: there is no flow "payment"'),
+        ("PULPO105", '[prefect.queues]: there is no flow "nights"'),
+    ]
+    assert found[0].hint == 'did you mean "payments"?'
+
+
 def test_compiling_twice_writes_once(tmp_path: Path) -> None:
     """And what has problems is not compiled at all."""
     root = tmp_path / "shop"

@@ -9,7 +9,7 @@ from pathlib import Path
 from pulpo import settings as settings_module
 from pulpo.compile import record, write
 from pulpo.declare.discover import load_app
-from pulpo.errors import Finding, ProjectErrors, PulpoError
+from pulpo.errors import Finding, Nearest, ProjectErrors, PulpoError
 from pulpo.graph import build, checks
 from pulpo.runtime import presentation
 from pulpo.runtime.http.custom import shadows
@@ -54,8 +54,18 @@ def load(root: Path) -> Project:
         found = (*found, *checks.check(app))
         found = (*found, *(_finding(error) for error in presentation.problems(app, settings.ui, root)))
     plans = build.plans(app)
+    found = (*found, *_unknown_flows(settings, plans))
     notices = () if found else shadows(app, lambda: _document(app, plans, settings))
     return Project(root, settings, app, plans, checks.by_place(found), (*notices, *_nested(app)))
+
+
+def _unknown_flows(settings: Settings, plans: Mapping[str, FlowPlan]) -> Iterator[Finding]:
+    """Settings about flows that the project does not have: nothing would ever come of them."""
+    known = Nearest(tuple(plans))
+    for section, names in (("engine.flows", settings.engine.flows), ("prefect.queues", settings.prefect.queues)):
+        for name in names:
+            if name not in plans:
+                yield Finding("PULPO105", f'[{section}]: there is no flow "{name}"', None, known.to(name))
 
 
 def _nested(app: AppSpec) -> Iterator[str]:

@@ -81,10 +81,10 @@ class PrefectSettings(Section):
     project's name.
 
     `database` is the own server's, as SQLAlchemy writes it (`postgresql+asyncpg://…`); by default a SQLite file.
-    `redis` is `host:port/number`, for messages between several servers. `concurrency` bounds the runs that one worker
-    executes at once, `limit` those of all workers together; without it the pool keeps the limit that it has. `poll` is
-    how many seconds pass between two looks for work. `queues` says for a flow which of the pool's queues its runs wait
-    in; one that is not there is made.
+    `redis` (`redis://user:password@host:6379/0`, `rediss://` for TLS) carries messages between several servers.
+    `concurrency` bounds the runs that one worker executes at once, `limit` those of all workers together; without it
+    the pool keeps the limit that it has. `poll` is how many seconds pass between two looks for work. `queues` says for
+    a flow which of the pool's queues its runs wait in; one that is not there is made.
     """
 
     url: str = ""

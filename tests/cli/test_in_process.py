@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from .conftest import Run, _forget_projects, cpu_seconds
 
 
@@ -145,3 +147,12 @@ def test_a_flow_that_still_waits_is_no_success(run: Run, desk: Path) -> None:
     assert ran.code == 5, ran.err
     assert "waiting: parcels.dock.receive  not_here  the parcel is on its way" in ran.err
     assert run("flows", "run", "parcels").code == 0
+
+
+def test_schedules_are_those_of_the_project_here(run: Run, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where PULPO_API_URL means another application, its schedules are not taken for this project's."""
+    monkeypatch.setenv("PULPO_API_URL", "http://shop.test")
+    for words in (("schedules",), ("schedule", "tickets", "--every", "60"), ("unschedule", "tickets")):
+        refused = run("flows", *words)
+        assert (refused.code, refused.err.split()[0]) == (2, "PULPO804")
+    assert run("flows", "schedules", "--local").out == "no schedules\n"

@@ -185,6 +185,22 @@ def test_a_project_on_another_prefect_server_is_deployed_without_one(tmp_path: P
     assert services["worker"]["environment"] == services["api"]["environment"] == {"PULPO_PREFECT_AUTH": None}
 
 
+def test_flows_are_deployed_as_the_settings_say(tmp_path: Path) -> None:
+    """Prefect's file has the flows that run there, each in its queue, under the name that a worker registers."""
+    root = copied("orders", tmp_path)
+    (root / "pulpo.toml").open("a").write(
+        '\n[engine]\nkind = "prefect"\n[engine.flows]\npayments = "embedded"\n'
+        '[prefect]\npool = "hall"\n[prefect.queues]\norders = "urgent"\n'
+    )
+    compile_project(root)
+    prefect = yaml.safe_load((root / "generated/deploy/prefect.yaml").read_text())
+    found = {each["entrypoint"].rpartition("/")[2]: each for each in prefect["deployments"]}
+    assert sorted(found) == ["order_to_cash.py:order_to_cash_flow", "orders.py:orders_flow"]
+    assert {each["name"] for each in found.values()} == {prefect["name"]}
+    assert found["orders.py:orders_flow"]["work_pool"] == {"name": "hall", "work_queue_name": "urgent"}
+    assert found["order_to_cash.py:order_to_cash_flow"]["work_pool"] == {"name": "hall"}
+
+
 def test_deployment_files_are_sound(tmp_path: Path) -> None:
     """Compose and Prefect files parse, name what exists, and start each process of the project."""
     root = compiled("notes", tmp_path)

@@ -6,6 +6,7 @@ import pytest
 
 from pulpo.errors import PulpoError
 from tests.examples.market import GatewayProcess, Market
+from tests.examples.test_money import held_run
 
 STEPS = {
     "validate_items", "validate_payment", "calculate_shipping", "reserve_items", "pick_items", "pack_items",
@@ -119,6 +120,25 @@ async def test_a_decline_releases_the_stock(market: Market) -> None:
     assert await market.violations() == []
     assert (await market.run(order_id))["state"] == "completed"
     assert sorted(payment["status"] for payment in await market.all("payments")) == ["completed", "failed"]
+    assert await market.violations() == []
+
+
+async def test_what_somebody_has_sent_since_stays_paid(market: Market) -> None:
+    """A run that is cancelled once its order was shipped by hand takes nothing back: the goods are gone, and paid."""
+    order_id = await market.order()
+    id = await held_run(market, order_id)
+    (incident,) = await market.all("incidents")
+    await market.call("orders.incidents.resolve", incident_id=incident["id"], resolution="the address is right")
+    await market.call("orders.fulfillment.ship_items", order_id=order_id)
+    await market.app.engine.cancel(id)
+    run = await market.end(id)
+    assert (run["state"], run["incident"]) == ("cancelled", None)
+    undone = {name: step for name, step in run["steps"].items() if name.startswith("compensation:")}
+    assert {step["state"] for step in undone.values()} == {"completed"}
+    assert undone["compensation:refund_capture"]["already"]
+    assert undone["compensation:void"]["already"]
+    assert (await market.get("orders", order_id))["status"] == "shipped"
+    assert [each["status"] for each in market.gateway.charges(order_id)] == ["captured"]
     assert await market.violations() == []
 
 

@@ -20,7 +20,7 @@ from pulpo.runtime.journal import END_STATES
 from pulpo.services import drive
 from tests.compile.projects import write
 from tests.phase3.newcomer import free_port
-from tests.prefect.trips import FLOWS, MODELS, OPERATIONS
+from tests.prefect.trips import FLOWS, MODELS, OPERATIONS, WALKS
 
 Json = Any
 
@@ -148,7 +148,10 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         "PULPO_ENGINE_LEASE": "3",
     }
     stack = Stack(root, environment)
-    write(root, {"models/trip.py": MODELS, "operations/trips.py": OPERATIONS, "flows.py": FLOWS})
+    write(
+        root,
+        {"models/trip.py": MODELS, "operations/trips.py": OPERATIONS, "operations/walks.py": WALKS, "flows.py": FLOWS},
+    )
     stack.pulpo("cli", "init", "--engine", "prefect")
     with (root / "pulpo.toml").open("a") as settings:
         settings.write('\n[engine.flows]\ntours = "embedded"\n')

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import psutil
@@ -21,15 +22,20 @@ from tests.prefect.trips import STEPS
 pytestmark = pytest.mark.xdist_group("prefect")
 
 
-def tasks(stack: Stack, flow_run: str, count: int) -> dict[str, str]:
+def task_runs(stack: Stack, flow_run: str, count: int) -> dict[str, Any]:
     """Task runs by name, as soon as Prefect has recorded so many of them as ended."""
 
-    def found() -> dict[str, str]:
+    def found() -> dict[str, Any]:
         body = {"flow_runs": {"id": {"any_": [flow_run]}}}
         runs = stack.prefect.post("/task_runs/filter", json=body).raise_for_status().json()
-        return {run["name"].rpartition("-")[0]: run["state_name"] for run in runs if run["end_time"]}
+        return {run["name"].rpartition("-")[0]: run for run in runs if run["end_time"]}
 
     return until(lambda: len(known := found()) >= count and known, 30.0, found)
+
+
+def tasks(stack: Stack, flow_run: str, count: int) -> dict[str, str]:
+    """The states of task runs by name, as soon as so many of them have ended."""
+    return {name: run["state_name"] for name, run in task_runs(stack, flow_run, count).items()}
 
 
 def flow_runs(stack: Stack, run: str) -> int:
@@ -280,6 +286,28 @@ def test_a_flow_runs_as_a_script(stack: Stack) -> None:
     assert stack.flow_run(ended["id"], "Completed")["deployment_id"] is None
 
 
+def test_tasks_wait_for_each_other_as_the_plan_says(stack: Stack) -> None:
+    """Where no nesting of awaits expresses a plan, Prefect is told what each task waits for."""
+    id = stack.begin(flow="walks")
+    assert stack.until(id)["state"] == "completed"
+    found = task_runs(stack, stack.flow_run(id, "Completed")["id"], 4)
+    names = {each["id"]: name for name, each in found.items()}
+    waits = {name: {names[on["id"]] for on in each["task_inputs"].get("wait_for", [])} for name, each in found.items()}
+    clean, find, go, fold = "walks.shoes.clean", "walks.map.find", "walks.walk.go", "walks.map.fold"
+    assert waits == {clean: set(), find: set(), go: {clean, find}, fold: {find}}
+    assert found[go]["start_time"] >= max(found[clean]["end_time"], found[find]["end_time"])
+
+
+def test_what_waits_for_a_failed_task_is_not_begun(stack: Stack) -> None:
+    """The run fails with what failed; a task behind it is not begun, and one beside it ends."""
+    id = stack.begin("torn", flow="walks")
+    ended = stack.until(id)
+    assert (ended["state"], ended["error"]["code"]) == ("failed", "torn")
+    assert stack.flow_run(id, "Failed")
+    began = {step["operation"] for step in ended["steps"] if step.get("started_at")}
+    assert "walks.walk.go" not in began
+
+
 def test_the_server_is_the_project_s_alone(stack: Stack) -> None:
     """On loopback, with a password that only the user can read and no process shows, and without analytics."""
     secret = stack.root / ".pulpo/prefect/auth"
@@ -299,7 +327,10 @@ def test_the_server_is_the_project_s_alone(stack: Stack) -> None:
 def test_deployments_and_doctor(stack: Stack) -> None:
     """`pulpo flows deploy` may be repeated; `pulpo doctor` finds the server healthy."""
     for _ in range(2):
-        assert json.loads(stack.pulpo("flows", "deploy", "--json"))["deployments"] == {"trips": "trips/travel"}
+        assert json.loads(stack.pulpo("flows", "deploy", "--json"))["deployments"] == {
+            "trips": "trips/travel",
+            "walks": "walks/travel",
+        }
     said = stack.pulpo("doctor")
     assert "prefect is healthy" in said
     assert "answers, work pool travel" in said

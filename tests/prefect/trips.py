@@ -93,6 +93,43 @@ OPERATIONS = '''
         """Send."""
         return {}
 '''
+WALKS = '''
+    from models.trip import Trip
+    from pulpo import Context, Ref, Refused, operation
+    from pydantic import BaseModel
+
+
+    class In(BaseModel):
+        trip_id: Ref[Trip]
+        mode: str = ""
+
+
+    @operation(name="walks.shoes.clean", models_in=[Trip])
+    async def clean(data: In, ctx: Context) -> dict[str, str]:
+        """Clean the shoes."""
+        if data.mode == "torn":
+            raise Refused("torn", "they are torn")
+        return {}
+
+
+    @operation(name="walks.map.find", models_in=[Trip])
+    async def find(data: In, ctx: Context) -> dict[str, str]:
+        """Find the map."""
+        return {}
+
+
+    @operation(name="walks.walk.go", models_in=[Trip], after=["walks.shoes", "walks.map.find"])
+    async def go(data: In, ctx: Context) -> dict[str, str]:
+        """Go."""
+        return {}
+
+
+    @operation(name="walks.map.fold", models_in=[Trip], after=["walks.map.find"])
+    async def fold(data: In, ctx: Context) -> dict[str, str]:
+        """Fold the map."""
+        return {}
+'''
+"""A flow that no nesting of awaits expresses: `fold` needs one of the two that `go` needs."""
 FLOWS = """
     from pulpo import flow
 

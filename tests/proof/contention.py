@@ -320,7 +320,7 @@ def _of_run(run: Document, steps: dict[str, Document], orders: dict[str, Documen
             if done["already"]:
                 wrong.append(f"{name}: {step['operation']} undid a step that said already")
             if step["state"] != "completed":
-                wrong.append(f"{name}: {step['operation']} is {step['state']}")
+                wrong.append(f"{name}: {step['operation']} is {step['state']}: {step.get('error')}")
         elif (
             run["kind"] == "flow"
             and run["state"] in {"compensated", "cancelled", "stopped", "failed"}

@@ -3,7 +3,9 @@
 import pytest
 
 from pulpo.errors import PulpoError
+from pulpo.runtime.prefect.place import place
 from pulpo.services.plan import is_loopback, services
+from pulpo.services.prefect import environment
 from pulpo.settings import Settings
 
 
@@ -126,3 +128,26 @@ def test_another_prefect_server_is_not_started():
     """`prefect.url` names one that others keep."""
     plans = planned(engine={"kind": "prefect"}, prefect={"url": "http://prefect.test/api"})
     assert "prefect" not in {plan.name for plan in plans}
+
+
+@pytest.mark.parametrize(
+    ("redis", "url", "parts"),
+    [
+        ("127.0.0.1:6390/2", "redis://127.0.0.1:6390/2", {"HOST": "127.0.0.1", "PORT": "6390", "DB": "2"}),
+        (
+            "rediss://ada:p%40ss@cache.test",
+            "rediss://ada:p%40ss@cache.test",
+            {
+                "HOST": "cache.test", "PORT": "6379", "DB": "0",
+                "USERNAME": "ada", "PASSWORD": "p@ss", "SSL": "true",
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_messages_between_prefect_servers_go_over_redis(tmp_path, redis, url, parts):
+    """An address, a number, a user and TLS reach each part of Prefect that needs them."""
+    settings = Settings.model_validate({"prefect": {"redis": redis}})
+    found = environment(settings, tmp_path, place(settings, tmp_path))
+    prefix = "PREFECT_REDIS_MESSAGING_"
+    assert {name.removeprefix(prefix): value for name, value in found.items() if name.startswith(prefix)} == parts
+    assert found["PREFECT_SERVER_DOCKET_URL"] == url

@@ -164,10 +164,10 @@ class VoidOutput(BaseModel):
     refuses=REFUSALS,
 )
 async def void(data: VoidInput, ctx: Context) -> VoidOutput:
-    """Undo charge: let go of what this very call has authorised; what was captured of it is refunded."""
+    """Undo charge: let go of what this very call has authorised, or refund it, unless it has paid for what is sent."""
     order = await ctx.store.get(Order, data.order_id)
     own = await settlement.payments_claimed_by(ctx, ctx.idempotency_key)
-    if not own:
+    if not own or settlement.has_left(order):
         ctx.already()
         return VoidOutput()
     output = VoidOutput()
@@ -278,7 +278,7 @@ class RefundCaptureOutput(BaseModel):
     refuses=REFUSALS,
 )
 async def refund_capture(data: RefundCaptureInput, ctx: Context) -> RefundCaptureOutput:
-    """Undo confirm: give back what this very call has captured, also where it could not say so any more."""
+    """Undo confirm: give back what this very call has captured, unless it has paid for what others have sent since."""
     order = await ctx.store.get(Order, data.order_id)
     obligation = await ctx.store.lookup(Obligation, order.id)
     payment = (
@@ -286,7 +286,7 @@ async def refund_capture(data: RefundCaptureInput, ctx: Context) -> RefundCaptur
         if obligation is not None and obligation.payment_id is not None
         else None
     )
-    if payment is None or not await _captured_by(ctx, payment):
+    if payment is None or settlement.has_left(order) or not await _captured_by(ctx, payment):
         ctx.already()
         return RefundCaptureOutput(refunded=Decimal(0))
     after = await settlement.unwind(ctx, gateway_of(ctx), order, payment, "the order's run was undone")

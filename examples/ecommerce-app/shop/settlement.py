@@ -6,7 +6,7 @@ states that follow from it. Whoever comes after a crash therefore finds what was
 it. The gateway decides between a capture and a void that race; compare-and-swap on the obligation decides the rest.
 """
 
-from models.order import Order
+from models.order import Fulfilment, Order
 from models.payment import Obligation, ObligationStatus, Payment, PaymentStatus, Refund, RefundStatus
 
 from pulpo import Context, NotReady, Refused, col
@@ -115,6 +115,11 @@ def book_capture(ctx: Context, obligation: Obligation, payment: Payment, charge:
     return obligation, payment
 
 
+def has_left(order: Order) -> bool:
+    """Whether goods of the order are on their way: then its price is given back by a return only."""
+    return order.status in SENT or order.fulfilment is Fulfilment.PARTLY_SHIPPED
+
+
 async def unwind(ctx: Context, gateway: PaymentGateway, order: Order, payment: Payment, reason: str) -> Payment:
     """Take a live payment back, whatever has become of it: void what is held, refund what was captured.
 
@@ -128,7 +133,7 @@ async def unwind(ctx: Context, gateway: PaymentGateway, order: Order, payment: P
         Refused: already_shipped, the goods are gone, so their price is not given back here.
         GatewayUnavailable, GatewayUnknown: Try again, under the same keys.
     """
-    if order.status in SENT:
+    if has_left(order):
         raise Refused("already_shipped", f"the order is {order.status}", hint="a return gives the money back")
     obligation, payment = await _as_it_is(ctx, payment)
     if payment.status is PaymentStatus.PROCESSING:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pulpo.cli import runs, show
-from pulpo.cli.options import AsJson, Given, Key, Local, find_target, project_root
+from pulpo.cli.options import AsJson, Given, Key, Local, find_target, project_root, schedules_here
 from pulpo.errors import Nearest, PulpoError
 from pulpo.runtime.commands import read_input
 from pulpo.runtime.target import InProcess
@@ -85,12 +85,13 @@ def schedule_flow(
     given: Given = None,
     called: Annotated[str | None, typer.Option("--name", help="The schedule's name; by default the flow's.")] = None,
     as_json: AsJson = False,
+    local: Local = False,
 ) -> None:
     """Begin runs of a flow by the clock, from now on. One of the same name is replaced."""
     from pulpo.runtime import schedules
 
     raw = read_input(given)
-    with InProcess(project_root()) as place:
+    with InProcess(schedules_here(local=local)) as place:
         made = place.do(
             schedules.put(
                 place.application.engine, called or name, name, raw, cron=cron, every=every, timezone=timezone
@@ -102,11 +103,11 @@ def schedule_flow(
 
 
 @app.command("schedules")
-def list_schedules(*, as_json: AsJson = False) -> None:
+def list_schedules(*, as_json: AsJson = False, local: Local = False) -> None:
     """List the schedules: when each is due, and what its last tick began."""
     from pulpo.runtime import schedules
 
-    with InProcess(project_root()) as place:
+    with InProcess(schedules_here(local=local)) as place:
         found = place.do(schedules.listing(place.application.engine))
     if as_json:
         typer.echo(json.dumps({"schedules": [each.as_json() for each in found]}, ensure_ascii=False))
@@ -127,11 +128,13 @@ def list_schedules(*, as_json: AsJson = False) -> None:
 @app.command("unschedule")
 def unschedule_flow(
     name: Annotated[str, typer.Argument(metavar="SCHEDULE", help="The schedule's name.", show_default=False)],
+    *,
+    local: Local = False,
 ) -> None:
     """Forget a schedule. Runs that it began go on."""
     from pulpo.runtime import schedules
 
-    with InProcess(project_root()) as place:
+    with InProcess(schedules_here(local=local)) as place:
         place.do(schedules.remove(place.application.engine, name))
     typer.echo(f"schedule {name} is gone")
 

@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
+from pulpo.errors import PulpoError
 from pulpo.runtime import target
 from pulpo.runtime.commands import AsJson, Given, Key, Local
 from pulpo.runtime.target import RemoteApi, Target
 
-__all__ = ["AsJson", "Given", "Key", "Local", "RunId", "find_target", "project_root"]
+__all__ = ["AsJson", "Given", "Key", "Local", "RunId", "find_target", "project_root", "schedules_here"]
 
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.", show_default=False)]
 
@@ -38,3 +39,18 @@ def find_target(*, local: bool, execute: bool = False) -> Target:
     if url and not local:
         return RemoteApi(url)
     return target.find(project_root(), local=local, execute=execute)
+
+
+def schedules_here(*, local: bool) -> Path:
+    """The project whose database keeps the schedules.
+
+    Raises:
+        PulpoError: PULPO804, `PULPO_API_URL` means another project; PULPO104, there is none here.
+    """
+    if os.environ.get("PULPO_API_URL") and not local:
+        raise PulpoError(
+            "PULPO804",
+            "PULPO_API_URL means an application elsewhere, and its schedules are not kept over HTTP",
+            hint="run it in that project; --local means the schedules of the project in this folder",
+        )
+    return project_root()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pulpo import names
 from pulpo.compile.artifact import Artifact, header, render
+from pulpo.runtime.prefect.place import slug
 from pulpo.settings import ServiceSettings, Settings
 from pulpo.spec import AppSpec, FlowPlan
 
@@ -34,13 +34,13 @@ class _Service:
 
 def emit_deploy(app: AppSpec, plans: Mapping[str, FlowPlan], settings: Settings) -> tuple[Artifact, ...]:
     """Dockerfile with its ignore file, `compose.yaml` and `prefect.yaml`."""
-    slug = re.sub(r"[^a-z0-9]+", "-", app.name.lower()).strip("-") or "app"
     services = [_service(name, settings.services[name]) for name in sorted(settings.services)]
-    flows = [(plan, names.flow_entrypoint(plan.flow)) for _, plan in sorted(plans.items()) if plan.steps]
-    values = {"slug": slug, "services": services, "flows": flows, "settings": settings}
+    flows = [(plan, names.flow_entrypoint(plan.flow)) for _, plan in sorted(plans.items()) if _deployed(plan, settings)]
+    name = slug(app.name)
+    values = {"slug": name, "services": services, "flows": flows, "settings": settings}
     values |= {
         "extras": ",".join(_extras(settings)),
-        "pool": settings.prefect.pool or slug,
+        "pool": settings.prefect.pool or name,
         "mongodb": _mongodb(settings),
         "prefect": _prefect(settings),
         "postgres": _POSTGRES,
@@ -71,6 +71,12 @@ def _prefect(settings: Settings) -> Literal["own", "other"] | None:
     if not settings.engine.needs_prefect:
         return None
     return "other" if settings.prefect.url else "own"
+
+
+def _deployed(plan: FlowPlan, settings: Settings) -> bool:
+    """Whether a flow is one for a Prefect server: any may be tried on one while none has to run there."""
+    ours = not settings.engine.needs_prefect or settings.engine.of(plan.flow) == "prefect"
+    return bool(plan.steps) and ours
 
 
 def _mongodb(settings: Settings) -> str | None:

@@ -15,8 +15,8 @@ from pulpo.spec import AppSpec, FlowPlan, OperationSpec, Step
 GRACE = 5
 """Seconds that Prefect waits beyond an operation's own timeout, so that it is Pulpo that ends and records it."""
 
-_OWN = ("Any", "FlowRun", "Path", "ROOT", "STEP", "after", "annotations", "asyncio", "data", "flow", "open_run", "run",
-        "run_script", "task")  # fmt: skip
+_OWN = ("Any", "FlowRun", "Path", "ROOT", "STEP", "annotations", "asyncio", "data", "flow", "open_run", "run",
+        "run_script", "submit", "submitting", "task")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def _flow(app: AppSpec, plan: FlowPlan) -> Artifact:
         uses_asyncio=any(
             "asyncio." in line for line in (*lines, *(line for each in body.branches for line in each.body))
         ),
-        helper=", after" if form is None else "",
+        helper=", submitting" if form is None else "",
     )
     return Artifact(path, text)
 
@@ -109,18 +109,16 @@ def _task(step: Step, operation: OperationSpec, function: str) -> Mapping[str, s
 
 
 def _graph(plan: FlowPlan, functions: Mapping[str, str], taken: Identifiers) -> list[str]:
-    """A plan that no nesting of awaits expresses: a task per step that waits for its own predecessors."""
-    done = {step.operation: taken.free(f"{functions[step.operation]}_done") for step in plan.steps}
-    lines = []
+    """A plan that no nesting of awaits expresses: a future per step, which waits for those of its predecessors."""
+    future = {step.operation: taken.free(f"{functions[step.operation]}_future") for step in plan.steps}
+    waited = {need for step in plan.steps for need in step.needs}
+    lines = [f"{' ' * 8}async with submitting(run) as submit:"]
     for step in plan.steps:
-        function = functions[step.operation]
-        work = (
-            f"{function}(run)"
-            if not step.needs
-            else f"after({', '.join([function, 'run', *(done[need] for need in step.needs)])})"
-        )
-        lines.append(call("asyncio.create_task", [work], indent=8, prefix=f"{done[step.operation]} = "))
-    return [*lines, call("asyncio.gather", list(done.values()), indent=8, prefix="await ")]
+        needs = ", ".join(future[need] for need in step.needs)
+        given = [functions[step.operation], *([f"wait_for=[{needs}]"] if needs else [])]
+        name = f"{future[step.operation]} = " if step.operation in waited else ""
+        lines.append(call("submit", given, indent=12, prefix=name))
+    return lines
 
 
 def _summary(plan: FlowPlan) -> str:

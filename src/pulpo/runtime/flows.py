@@ -12,7 +12,7 @@ import logging
 import sys
 import sysconfig
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,7 @@ from pulpo import settings as configuration
 from pulpo.errors import PulpoError
 from pulpo.runtime.context import Caller
 from pulpo.runtime.prefect.api import RUN_TAG, PrefectApi
+from pulpo.runtime.prefect.futures import submitting
 from pulpo.runtime.prefect.place import Place, place
 from pulpo.runtime.target import load_application
 from pulpo.settings import Settings, find_root
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
     from pulpo.runtime.application import Application
     from pulpo.runtime.engine import Attached, Engine, Settled
+
+__all__ = ["CALLER", "STEP", "FlowRun", "delays", "may_retry", "open_run", "resident", "run_script", "submitting"]
 
 log = logging.getLogger("pulpo.prefect")
 
@@ -237,12 +240,6 @@ def _generated(file: Path, root: Path) -> bool:
     except ValueError:
         return False
     return not (root / "overrides" / name).exists()
-
-
-async def after(step: Callable[[FlowRun], Awaitable[Any]], run: FlowRun, *needs: Awaitable[Any]) -> Any:
-    """Run a step when everything that it needs is done."""
-    await asyncio.gather(*needs)
-    return await step(run)
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ import importlib.util
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pulpo import settings as configuration
 from pulpo.errors import PulpoError
@@ -79,20 +80,30 @@ def environment(settings: Settings, root: Path, where: Place) -> dict[str, str]:
         "PREFECT_SERVER_MEMO_STORE_PATH": str(home / "memo_store.toml"),
     }
     if redis := given.redis.get_secret_value():
-        address, _, number = redis.partition("/")
-        host, _, port = address.rpartition(":")
         messaging = "prefect_redis.messaging"
+        url = redis if "://" in redis else f"redis://{redis}"
         found |= {
             "PREFECT_MESSAGING_BROKER": messaging,
             "PREFECT_MESSAGING_CACHE": messaging,
             "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "prefect_redis.ordering",
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect_redis.lease_storage",
-            "PREFECT_SERVER_DOCKET_URL": f"redis://{address}/{number or 0}",
-            "PREFECT_REDIS_MESSAGING_HOST": host or "127.0.0.1",
-            "PREFECT_REDIS_MESSAGING_PORT": port or "6379",
-            "PREFECT_REDIS_MESSAGING_DB": number or "0",
+            "PREFECT_SERVER_DOCKET_URL": url,
+            **_messages(urlsplit(url)),
         }
     return found
+
+
+def _messages(url: SplitResult) -> dict[str, str]:
+    """Where messages go, part by part, as every version of prefect-redis reads it."""
+    parts = {
+        "HOST": url.hostname or "127.0.0.1",
+        "PORT": str(url.port or 6379),
+        "DB": url.path.strip("/") or "0",
+        "USERNAME": unquote(url.username or ""),
+        "PASSWORD": unquote(url.password or ""),
+        "SSL": "true" if url.scheme == "rediss" else "",
+    }
+    return {f"PREFECT_REDIS_MESSAGING_{name}": value for name, value in parts.items() if value}
 
 
 def main() -> None:

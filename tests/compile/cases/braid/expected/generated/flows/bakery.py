@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
 from prefect import flow, task
-from pulpo.runtime.flows import STEP, FlowRun, after, open_run, run_script
+from pulpo.runtime.flows import STEP, FlowRun, open_run, run_script, submitting
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,11 +41,11 @@ async def lay(run: FlowRun) -> Any:
 async def bakery_flow(data: dict[str, Any]) -> Any:
     """Bake "the" cake, whatever it takes. C:\\temp is cold. Takes `flour` (optional)."""
     async with open_run("bakery", data, root=ROOT) as run:
-        mix_done = asyncio.create_task(mix(run))
-        heat_done = asyncio.create_task(heat(run))
-        bake_done = asyncio.create_task(after(bake, run, mix_done, heat_done))
-        lay_done = asyncio.create_task(after(lay, run, heat_done))
-        await asyncio.gather(mix_done, heat_done, bake_done, lay_done)
+        async with submitting(run) as submit:
+            mix_future = submit(mix)
+            heat_future = submit(heat)
+            submit(bake, wait_for=[mix_future, heat_future])
+            submit(lay, wait_for=[heat_future])
     return run.result
 
 
