@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-_FAULTS = ("kills", "failover", "machines", "races", "contention", "preconditions")
+_FAULTS = ("kills", "failover", "machines", "stack", "races", "contention", "preconditions")
 _NAMES = (*_FAULTS, "crowd", "overload", "contract", "scale", "copy")
 PROOFS = tuple(f"tests.proof.{name}" for name in _NAMES)
 NOT_RUN = 2

@@ -102,3 +102,8 @@ def article(word: str) -> str:
     if re.match(r"u(?:ni|s[aeiu]|t[ei]|r[aeio])|eu|one", word):
         return "a"
     return "an" if word[:1] in "aeiou" or re.match("hour|heir|honou?r|honest", word) else "a"
+
+
+def slug(name: str) -> str:
+    """A project's name as images, deployments and work pools have it: `Acme Orders` -> `acme-orders`."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "app"

@@ -7,8 +7,9 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from pulpo.errors import Nearest, PulpoError
 
@@ -97,6 +98,19 @@ class PrefectSettings(Section):
     limit: int | None = Field(default=None, ge=1)
     poll: float = Field(default=0.25, ge=0.05, le=60)
     queues: dict[str, str] = {}
+
+    @field_validator("redis")
+    @classmethod
+    def _is_an_address(cls, given: SecretStr) -> SecretStr:
+        text = given.get_secret_value()
+        try:
+            parts = urlsplit(text if "://" in text else f"redis://{text}")
+            sound = parts.scheme in {"redis", "rediss"} and parts.port != 0
+        except ValueError:
+            sound = False
+        if not sound:
+            raise ValueError("it is not an address such as redis://user:password@host:6379/0")
+        return given
 
 
 class ApiSettings(Section):

@@ -207,6 +207,17 @@ async def test_beside_a_step_that_waits_other_branches_go_on(flow: ModuleType) -
     assert await log(id) == ["hold"]
 
 
+async def test_a_step_that_comes_late_is_not_begun(flow: ModuleType) -> None:
+    """Where the run was let go of to wait, another worker may hold it: a branch still under way does nothing."""
+    id = await trip(flow)
+    async with open_run("trips", {"trip_id": id, "mode": "wait"}, root=flow.ROOT) as run:
+        pass
+    attempts = {step["operation"]: step["attempts"] for step in run.result["steps"]}
+    assert (run.result["state"], attempts["trips.pay.charge"]) == ("waiting", 1)
+    with pytest.raises(PulpoError, match="not held here"):
+        await run.step("trips.pay.charge")
+
+
 async def test_an_error_of_the_flow_itself_cancels_the_run(flow: ModuleType) -> None:
     """A bug in an overridden flow undoes what was done, and is raised as it is."""
     id = await trip(flow)

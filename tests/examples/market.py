@@ -9,7 +9,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import httpx
 
@@ -133,6 +133,15 @@ class Market:
     async def call(self, operation: str, **data: Any) -> Any:
         """Call an operation; gives its output."""
         return json.loads((await self.outcome(operation, **data)).output)
+
+    async def undo(self, operation: str, key: str, **data: Any) -> bool:
+        """Run an undoing as it follows a step of this key; whether it said that there is nothing to undo."""
+        spec = self.app.spec.operation(operation)
+        context = self.app.context(Caller())
+        context.idempotency_key = key
+        await spec.function(next(iter(get_type_hints(spec.function).values()))(**data), context)
+        await context.commit()
+        return context._already
 
     async def begin(self, order_id: str, flow: str = "order_to_cash", **data: Any) -> str:
         run = await self.app.engine.start_run(flow, {"order_id": order_id, **ORDER_TO_CASH, **data}, caller=Caller())

@@ -142,6 +142,32 @@ async def test_what_somebody_has_sent_since_stays_paid(market: Market) -> None:
     assert await market.violations() == []
 
 
+@pytest.mark.parametrize(
+    "first", [[{"product_id": "prod_456", "quantity": 1}], [{"product_id": "prod_456", "quantity": 2}]]
+)
+async def test_an_order_that_has_partly_left_goes_on(market: Market, first: list[dict[str, object]]) -> None:
+    """A run that is cancelled after a part was sent by hand takes nothing back; the rest can still be sent."""
+    order_id = await market.order(("prod_456", 2), ("prod_pen", 1))
+    await market.call("orders.fulfillment.reserve_items", order_id=order_id)
+    await market.call("payments.processing.charge", order_id=order_id)
+    await market.call("payments.processing.confirm", order_id=order_id)
+    await market.call("orders.fulfillment.pick_items", order_id=order_id, items=first)
+    await market.call("orders.fulfillment.pack_items", order_id=order_id, items=first)
+    await market.call("orders.fulfillment.ship_items", order_id=order_id)
+    for undo, keys in (
+        ("payments.processing.void", [payment["key"] for payment in await market.all("payments")]),
+        ("payments.processing.refund_capture", [each["capture_key"] for each in await market.all("payments")]),
+        ("orders.fulfillment.release_items", [each["key"] for each in await market.all("reservations")]),
+    ):
+        for key in dict.fromkeys(keys):
+            assert await market.undo(undo, key, order_id=order_id), (undo, key)
+    assert await market.violations() == []
+    await market.call("orders.fulfillment.pick_items", order_id=order_id)
+    await market.call("orders.fulfillment.pack_items", order_id=order_id)
+    assert (await market.call("orders.fulfillment.ship_items", order_id=order_id))["order_status"] == "shipped"
+    assert await market.violations() == []
+
+
 async def test_a_failed_flow_does_not_undo_what_was_done_by_hand(market: Market) -> None:
     """The stock reserved by hand stays reserved when the flow's charge is declined."""
     order_id = await market.order()

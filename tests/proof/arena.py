@@ -21,7 +21,7 @@ import httpx
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLE = REPOSITORY / "examples" / "ecommerce-app"
 _PATIENCE = 60.0
-_LEFT_OUT = shutil.ignore_patterns("generated", ".pulpo", "tests", "__pycache__")
+LEFT_OUT = shutil.ignore_patterns("generated", ".pulpo", "tests", "__pycache__")
 
 
 def errors(log: Iterable[str]) -> list[str]:
@@ -100,7 +100,7 @@ class Arena:
         }
 
     def __enter__(self) -> Self:
-        shutil.copytree(EXAMPLE, self.root, ignore=_LEFT_OUT)
+        shutil.copytree(EXAMPLE, self.root, ignore=LEFT_OUT)
         if self._database:  # in the file, where processes find it that are started without this environment
             with (self.root / "pulpo.toml").open("a", encoding="utf-8") as file:
                 file.write(f'\n[database]\nurl = "{self._database}"\n')

@@ -6,13 +6,11 @@ Everything is a process of its own that ends with the `with` block of its `Park`
 from __future__ import annotations
 
 import os
-import pwd
 import secrets
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -31,7 +29,8 @@ from pulpo.services.mongod import free_port
 from pulpo.services.prefect import environment
 from pulpo.services.processes import end
 from pulpo.settings import PrefectSettings, Settings
-from tests.proof.arena import EXAMPLE, REPOSITORY
+from tests.proof import postgres
+from tests.proof.arena import EXAMPLE, LEFT_OUT, REPOSITORY
 from tests.proof.kill_town import TRACED
 from tests.proof.network import Together
 
@@ -40,7 +39,6 @@ HEAD = "head"
 PATIENCE = 120.0
 Words: TypeAlias = list[str | Path]
 """A command line."""
-_LEFT_OUT = shutil.ignore_patterns("generated", ".pulpo", "tests", "__pycache__")
 _GATEWAY = """
 import sys, uvicorn
 from pathlib import Path
@@ -50,17 +48,9 @@ uvicorn.run(create_app(Path("gateway.db")), host=sys.argv[1], port=int(sys.argv[
 """The gateway as the project starts it, at an address that machines reach."""
 
 
-def postgres_programs() -> Path | None:
-    """The folder with PostgreSQL's programs, the newest of them."""
-    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
-    if found := shutil.which("initdb"):
-        folders.insert(0, Path(found).resolve().parent)
-    return folders[-1] if folders else None
-
-
 def missing() -> list[str]:
     """The programs that are not here."""
-    found = [] if postgres_programs() else ["PostgreSQL (initdb, postgres)"]
+    found = [] if postgres.programs() else ["PostgreSQL (initdb, postgres)"]
     return found + ([] if shutil.which("redis-server") else ["Redis (redis-server)"])
 
 
@@ -102,7 +92,7 @@ class Installation:
 
     def copy_project(self, more: str) -> None:
         """A copy of the order system with these lines at the end of its `pulpo.toml`, compiled here."""
-        shutil.copytree(EXAMPLE, self.project, ignore=_LEFT_OUT)
+        shutil.copytree(EXAMPLE, self.project, ignore=LEFT_OUT)
         with (self.project / "pulpo.toml").open("a", encoding="utf-8") as file:
             file.write(more)
         tomllib.loads((self.project / "pulpo.toml").read_text(encoding="utf-8"))
@@ -178,7 +168,7 @@ class Park:
         self.gateway = f"http://{here}:{free_port()}"
         for each in self.made.values():
             each.copy_project(f'gateway_url = "{self.gateway}"\n{self.settings}')
-        self._serve_prefect(self._postgres(), self._redis())
+        self._serve_prefect(self._ends.enter_context(postgres.cluster()), self._redis())
         words: Words = [head.programs / "python", "-c", _GATEWAY, here, self.gateway.rpartition(":")[2]]
         self._process("gateway", words, head.project, head.environ())
         self._answers("gateway", lambda: httpx.get(f"{self.gateway}/livez", trust_env=False).is_success)
@@ -194,40 +184,15 @@ class Park:
         for name in self.machines:
             self._answers(name, lambda name=name: "ready, in the work pool" in self.log(name))  # type: ignore[misc]
 
-    def _postgres(self) -> str:
-        """A cluster of the proof's own; the address of a database in it, as SQLAlchemy writes it."""
-        programs = postgres_programs()
-        assert programs is not None
-        folder = Path(tempfile.mkdtemp(prefix="pulpo-postgres-"))  # a folder that its user reaches
-        self._ends.callback(shutil.rmtree, folder, ignore_errors=True)
-        who: dict[str, Any] = {}
-        if os.geteuid() == 0:  # PostgreSQL does not run as root
-            user = _unprivileged()
-            os.chown(folder, user.pw_uid, user.pw_gid)
-            who = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-        port, password = free_port(), secrets.token_urlsafe(24)
-        (folder / "password").write_text(password, encoding="ascii")
-        words: Words = [programs / "initdb", "-D", folder / "data", "-U", "prefect", "-E", "UTF8", "--no-locale"]
-        words += ["-A", "scram-sha-256", "--pwfile", folder / "password"]
-        done = subprocess.run(words, check=False, capture_output=True, text=True, cwd=folder, **who)
-        assert done.returncode == 0, done.stdout + done.stderr
-        words = [programs / "postgres", "-D", folder / "data", "-p", str(port), "-h", "127.0.0.1", "-k", ""]
-        self._process("postgres", words, folder, {"PATH": os.environ["PATH"], "LC_ALL": "C"}, stop=signal.SIGINT, **who)
-        words = [programs / "createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "prefect", "prefect"]
-        known = {**os.environ, "PGPASSWORD": password}
-        self._answers(
-            "postgres", lambda: not subprocess.run(words, env=known, check=False, capture_output=True).returncode
-        )
-        return f"postgresql+asyncpg://prefect:{password}@127.0.0.1:{port}/prefect"
-
     def _redis(self) -> str:
         """A Redis server of the proof's own, which keeps nothing; its `prefect.redis`."""
-        port, program = free_port(), shutil.which("redis-server")
+        port, program, password = free_port(), shutil.which("redis-server"), secrets.token_urlsafe(24)
         assert program is not None
         words: Words = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        words += ["--requirepass", password]
         self._process("redis", words, self.folder, {})
         self._answers("redis", lambda: "Ready to accept connections" in self.log("redis"))
-        return f"127.0.0.1:{port}/0"
+        return f"redis://default:{password}@127.0.0.1:{port}/0"
 
     def _serve_prefect(self, database: str, redis: str) -> None:
         """`prefect server start`, with what `pulpo up` tells its own server, at an address that machines reach."""
@@ -313,9 +278,3 @@ class Park:
                 pass
             assert time.monotonic() < deadline, f"{name} is not ready: {self.log(name)[-3000:]}"
             time.sleep(0.1)
-
-
-def _unprivileged() -> pwd.struct_passwd:
-    """Who runs PostgreSQL where this is root."""
-    known = {user.pw_name: user for user in pwd.getpwall()}
-    return known.get("postgres") or known["nobody"]

@@ -1,6 +1,7 @@
 """From settings to what is started."""
 
 import pytest
+from pydantic import ValidationError
 
 from pulpo.errors import PulpoError
 from pulpo.runtime.prefect.place import place
@@ -151,3 +152,10 @@ def test_messages_between_prefect_servers_go_over_redis(tmp_path, redis, url, pa
     prefix = "PREFECT_REDIS_MESSAGING_"
     assert {name.removeprefix(prefix): value for name, value in found.items() if name.startswith(prefix)} == parts
     assert found["PREFECT_SERVER_DOCKET_URL"] == url
+
+
+@pytest.mark.parametrize("redis", ["http://cache.test", "cache.test:door/0"])
+def test_an_address_that_is_none_of_redis_is_refused(redis):
+    """When settings are read, not when the server starts."""
+    with pytest.raises(ValidationError, match="redis://user"):
+        Settings.model_validate({"prefect": {"redis": redis}})

@@ -6,7 +6,7 @@ from models.shipping import Label, LabelStatus, PickList, PickStatus, Shipment, 
 from models.stock import Reservation, StockMovement
 from pydantic import BaseModel
 from shop import shipping, stock
-from shop.states import SENT
+from shop.states import SENT, has_left
 
 from pulpo import Context, Ref, Refused, operation
 
@@ -31,10 +31,10 @@ class ReleaseItemsOutput(BaseModel):
     retries=8,
 )
 async def release_items(data: ReleaseItemsInput, ctx: Context) -> ReleaseItemsOutput:
-    """Undo reserve_items: free what this very call has held, once."""
+    """Undo reserve_items: free what this very call has held, once, unless a part of it has left the house."""
     order = await ctx.store.get(Order, data.order_id)
     held = [each for each in await stock.open_reservations(ctx, order.id) if each.key == ctx.idempotency_key]
-    if not held:
+    if not held or has_left(order):
         ctx.already()
         return ReleaseItemsOutput(released=0)
     return ReleaseItemsOutput(released=await stock.let_go(ctx, order, held, OrderStatus.PENDING))

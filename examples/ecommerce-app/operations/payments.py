@@ -14,7 +14,7 @@ from shop import methods, pricing, reconciliation, settlement
 from shop.gateway import REFUSALS, ChargeStatus, GatewayUnavailable, GatewayUnknown, gateway_of
 from shop.incidents import hold_for
 from shop.money import minor
-from shop.states import move_obligation, move_payment
+from shop.states import has_left, move_obligation, move_payment
 
 from pulpo import Context, Money, NotReady, PulpoError, Ref, Refused, group, operation
 
@@ -167,7 +167,7 @@ async def void(data: VoidInput, ctx: Context) -> VoidOutput:
     """Undo charge: let go of what this very call has authorised, or refund it, unless it has paid for what is sent."""
     order = await ctx.store.get(Order, data.order_id)
     own = await settlement.payments_claimed_by(ctx, ctx.idempotency_key)
-    if not own or settlement.has_left(order):
+    if not own or has_left(order):
         ctx.already()
         return VoidOutput()
     output = VoidOutput()
@@ -286,7 +286,7 @@ async def refund_capture(data: RefundCaptureInput, ctx: Context) -> RefundCaptur
         if obligation is not None and obligation.payment_id is not None
         else None
     )
-    if payment is None or settlement.has_left(order) or not await _captured_by(ctx, payment):
+    if payment is None or has_left(order) or not await _captured_by(ctx, payment):
         ctx.already()
         return RefundCaptureOutput(refunded=Decimal(0))
     after = await settlement.unwind(ctx, gateway_of(ctx), order, payment, "the order's run was undone")

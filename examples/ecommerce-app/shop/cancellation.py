@@ -10,7 +10,7 @@ from pulpo import Context, Refused
 from shop import settlement, stock
 from shop.gateway import gateway_of
 from shop.incidents import close, open_incidents
-from shop.states import SENT, move_obligation
+from shop.states import SENT, has_left, move_obligation
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ async def cancel_order(ctx: Context, order_id: str, reason: str) -> Cancelled:
     if order.status is OrderStatus.CANCELLED:
         return Cancelled(already=True)
     refuse_sent(order)
-    if any(each.shipped for each in held):
+    if has_left(order):
         raise Refused("already_shipped", "a part of the order has left the house", hint="return it")
     voided = refunded = Decimal(0)
     if payment is not None:

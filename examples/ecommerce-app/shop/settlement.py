@@ -6,14 +6,14 @@ states that follow from it. Whoever comes after a crash therefore finds what was
 it. The gateway decides between a capture and a void that race; compare-and-swap on the obligation decides the rest.
 """
 
-from models.order import Fulfilment, Order
+from models.order import Order
 from models.payment import Obligation, ObligationStatus, Payment, PaymentStatus, Refund, RefundStatus
 
 from pulpo import Context, NotReady, Refused, col
 from shop import ledger
 from shop.gateway import Charge, ChargeStatus, GatewayUnavailable, GatewayUnknown, PaymentGateway
 from shop.money import major, minor
-from shop.states import SENT, move_obligation, move_payment
+from shop.states import has_left, move_obligation, move_payment
 
 UNKNOWN = "unknown"
 AUTHORIZED = "authorized"
@@ -113,11 +113,6 @@ def book_capture(ctx: Context, obligation: Obligation, payment: Payment, charge:
     obligation = move_obligation(ctx, obligation, ObligationStatus.PAID)
     ctx.store.insert(ledger.capture(payment.order_id, payment.id, captured))
     return obligation, payment
-
-
-def has_left(order: Order) -> bool:
-    """Whether goods of the order are on their way: then its price is given back by a return only."""
-    return order.status in SENT or order.fulfilment is Fulfilment.PARTLY_SHIPPED
 
 
 async def unwind(ctx: Context, gateway: PaymentGateway, order: Order, payment: Payment, reason: str) -> Payment:

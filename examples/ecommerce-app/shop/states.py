@@ -37,6 +37,11 @@ PAYMENT: Mapping[PaymentStatus, frozenset[PaymentStatus]] = {
 SENT = frozenset({OrderStatus.SHIPPED, OrderStatus.DELIVERED})
 
 
+def has_left(order: Order) -> bool:
+    """Whether goods of the order are on their way: then nothing of it is taken back but by a person."""
+    return order.status in SENT or order.fulfilment is Fulfilment.PARTLY_SHIPPED
+
+
 def move_order(ctx: Context, order: Order, to: OrderStatus, **fields: Any) -> Order:
     """Write an order in another state. Raises Refused wrong_state, which names the state it is in."""
     if to not in ORDER[order.status]:

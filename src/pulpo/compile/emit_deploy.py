@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 from pulpo import names
 from pulpo.compile.artifact import Artifact, header, render
-from pulpo.runtime.prefect.place import slug
 from pulpo.settings import ServiceSettings, Settings
 from pulpo.spec import AppSpec, FlowPlan
 
@@ -36,7 +35,7 @@ def emit_deploy(app: AppSpec, plans: Mapping[str, FlowPlan], settings: Settings)
     """Dockerfile with its ignore file, `compose.yaml` and `prefect.yaml`."""
     services = [_service(name, settings.services[name]) for name in sorted(settings.services)]
     flows = [(plan, names.flow_entrypoint(plan.flow)) for _, plan in sorted(plans.items()) if _deployed(plan, settings)]
-    name = slug(app.name)
+    name = names.slug(app.name)
     values = {"slug": name, "services": services, "flows": flows, "settings": settings}
     values |= {
         "extras": ",".join(_extras(settings)),

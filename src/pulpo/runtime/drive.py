@@ -111,7 +111,8 @@ class Driver:
 
     def _launch_if_ready(self, step: Step) -> None:
         name = step.operation
-        if name in self._completed or name in self._active or self.draining or self.ending is not None:
+        over = self.draining or self.ending is not None or self.done.done()
+        if over or name in self._completed or name in self._active:
             return
         if self._needs[name] <= self._completed:
             self._active[name] = asyncio.get_running_loop().create_task(self._perform(step))
@@ -124,6 +125,8 @@ class Driver:
         if operation not in self._completed and operation not in self._active:
             if self.ending is not None:
                 raise PulpoError("PULPO413", f"run {self.run.id} is ending")
+            if self.done.done():  # whoever called this was late: another worker may hold the run by now
+                raise PulpoError("PULPO413", f"run {self.run.id} is not held here any more")
             self._active[operation] = asyncio.get_running_loop().create_task(self._perform(step))
         if (task := self._active.get(operation)) is not None:
             await asyncio.wait([task])

@@ -180,7 +180,9 @@ async def open_run(
             await run.close(error)  # raises what the run failed with, if it did
             if not isinstance(error, Exception) or run.result["state"] not in _QUIET:
                 raise
-            if not isinstance(error, PulpoError):
+            if _of_the_flow(error, application.root):
+                log.exception("run %s is %s all the same", run.id, run.result["state"])
+            elif not isinstance(error, PulpoError):
                 log.warning("run %s went on without Prefect: %s: %s", run.id, type(error).__name__, error)
         else:
             await run.close()

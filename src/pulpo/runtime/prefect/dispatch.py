@@ -21,7 +21,7 @@ from pulpo.errors import PulpoError
 from pulpo.model.model import now, timestamp
 from pulpo.runtime.journal import Run
 from pulpo.runtime.prefect.api import FlowRun, PrefectApi
-from pulpo.runtime.prefect.place import Place, slug
+from pulpo.runtime.prefect.place import Place
 from pulpo.spec import FlowPlan, Json
 from pulpo.store.port import Batch, StaleVersion
 
@@ -116,7 +116,7 @@ class Dispatch:
     async def _deployment(self, flow: str) -> str:
         if flow not in self._engine.application.plans:
             raise PulpoError("PULPO414", f"there is no flow {flow} any more")
-        name = slug(self._settings.project.name)
+        name = names.slug(self._settings.project.name)
         found = await self.api.deployment(flow, name)
         if found is None:
             await self.register((flow,))
@@ -132,7 +132,7 @@ class Dispatch:
         """
         plans = self._engine.application.plans
         wanted = flows or tuple(name for name, plan in plans.items() if plan.steps and self.sends_flow(name))
-        name = slug(self._settings.project.name)
+        name = names.slug(self._settings.project.name)
         await self.api.pool(self.where.pool, limit=self._settings.prefect.limit)
         for flow in wanted:
             plan = plans.get(flow)

@@ -1,8 +1,8 @@
 """Tasks that wait for each other, for flows whose plan no nesting of awaits expresses.
 
 Prefect's own `Task.submit` runs an async task in a thread with an event loop of its own, where the application's store
-and its drivers are not. These futures stay in the flow's loop, and Prefect is told by `wait_for` what waits for what:
-its page draws it, and a task behind a failed one is not begun.
+and its drivers are not. These futures stay in the flow's loop, and Prefect is told by `wait_for` what waits for what,
+so that its page draws it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from prefect import State
@@ -18,21 +18,29 @@ if TYPE_CHECKING:
     from pulpo.runtime.flows import FlowRun
 
     Future: TypeAlias = asyncio.Task[State[Any]]
-    """A task on its way: awaited it gives the state that the task ended in, and raises nothing."""
-    Submit: TypeAlias = Callable[..., Future]
+    """A task on its way: the state that it ended in, or what Prefect itself failed with."""
+
+
+class Submit(Protocol):
+    """Begins a task of the flow's run once those that it waits for have completed."""
+
+    def __call__(self, task: Callable[..., Awaitable[Any]], *, wait_for: Sequence[Future] = ()) -> Future:
+        """Behind a task that did not complete it is not begun, and ends in that one's state."""
 
 
 @asynccontextmanager
 async def submitting(run: FlowRun) -> AsyncIterator[Submit]:
-    """Begin tasks with `submit(task, wait_for=[…])`; the block ends when all of them have.
+    """Begin tasks with `submit(task, wait_for=[…])`; the block ends when all of them have ended.
 
     Raises:
-        Exception: What the first task that failed has failed with, once nothing works any more.
+        Exception: What the first step that failed has failed with; else what Prefect did not manage.
     """
     futures: list[Future] = []
 
     async def work(task: Callable[..., Awaitable[Any]], needs: Sequence[Future]) -> State[Any]:
         states = await asyncio.gather(*needs)
+        if behind := next((state for state in states if not state.is_completed()), None):
+            return behind
         ended: State[Any] = await task(run, wait_for=states, return_state=True)
         return ended
 
@@ -42,10 +50,15 @@ async def submitting(run: FlowRun) -> AsyncIterator[Submit]:
 
     try:
         yield submit
-        states = await asyncio.gather(*futures)
-    finally:
+    except asyncio.CancelledError:
         for future in futures:
-            future.cancel()  # only where the flow itself is ended: else all are done
-    failed = [state for state in states if state.is_failed() or state.is_crashed()]
-    if failed:
+            future.cancel()
+        raise
+    finally:
+        ended = await asyncio.gather(*futures, return_exceptions=True)
+    states = [each for each in ended if not isinstance(each, BaseException)]
+    if failed := [state for state in states if not state.is_completed()]:
         await min(failed, key=lambda state: state.timestamp).aresult()  # raises
+    for each in ended:
+        if isinstance(each, BaseException):
+            raise each

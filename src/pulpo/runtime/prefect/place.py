@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pulpo.names import slug
 from pulpo.settings import STATE, Settings
 
 FOLDER = f"{STATE}/prefect"
@@ -39,11 +39,6 @@ def place(settings: Settings, root: Path) -> Place:
     if given.url:
         return Place(given.url.rstrip("/"), given.auth.get_secret_value(), pool, own=False)
     return Place(f"http://127.0.0.1:{given.port}/api", _secret(root), pool, own=True)
-
-
-def slug(name: str) -> str:
-    """A project's name as deployments and work pools have it."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "app"
 
 
 def make_secret(root: Path) -> None:
