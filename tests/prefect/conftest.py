@@ -57,6 +57,21 @@ class Stack:
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
 
+    def prefect_command(self, *words: str) -> str:
+        """What a command of Prefect's prints."""
+        home = str(self.root / ".pulpo/prefect")
+        known = {
+            "PREFECT_API_URL": str(self.prefect.base_url).rstrip("/"),
+            "PREFECT_API_AUTH_STRING": (self.root / ".pulpo/prefect/auth").read_text(),
+            "PREFECT_HOME": home, "DO_NOT_TRACK": "1", "COLUMNS": "200",
+        }  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "prefect", *words],
+            cwd=self.root, env={**self.environment, **known}, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def trip(self) -> str:
         return str(self.api.post("/trips", json={}).raise_for_status().json()["id"])
 

@@ -324,6 +324,28 @@ def test_the_server_is_the_project_s_alone(stack: Stack) -> None:
     assert not stack.prefect.get("/admin/settings").json()["server"]["analytics_enabled"]
 
 
+def test_prefect_s_own_commands_work(stack: Stack) -> None:
+    """With the address and the secret alone; what they deploy from the generated file is what is there."""
+    said = stack.prefect_command("deployment", "ls")
+    assert "trips/travel" in said
+    assert "travel" in stack.prefect_command("work-pool", "ls")
+    before = stack.deployment()
+    stack.prefect_command("--no-prompt", "deploy", "--all", "--prefect-file", "generated/deploy/prefect.yaml")
+    after = stack.deployment()
+    same = ("id", "entrypoint", "work_pool_name", "work_queue_name", "tags")
+    assert [after[key] for key in same] == [before[key] for key in same]
+    assert stack.until(stack.begin())["state"] == "completed"
+
+
+def test_a_script_says_how_it_is_called(stack: Stack) -> None:
+    """Its input is JSON; where it is not, nothing begins."""
+    done = subprocess.run(
+        [sys.executable, "generated/flows/trips.py", "nonsense"],
+        cwd=stack.root, env=stack.environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.split(":")[0]) == (1, "usage")
+
+
 def test_deployments_and_doctor(stack: Stack) -> None:
     """`pulpo flows deploy` may be repeated; `pulpo doctor` finds the server healthy."""
     for _ in range(2):

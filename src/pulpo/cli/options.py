@@ -50,7 +50,7 @@ def schedules_here(*, local: bool) -> Path:
     if os.environ.get("PULPO_API_URL") and not local:
         raise PulpoError(
             "PULPO804",
-            "PULPO_API_URL means an application elsewhere, and its schedules are not kept over HTTP",
-            hint="run it in that project; --local means the schedules of the project in this folder",
+            "PULPO_API_URL is set, and schedules are not kept over HTTP",
+            hint="run it where that project is; --local means the schedules of the project in this folder",
         )
     return project_root()

@@ -38,6 +38,7 @@ def init(
     line = _database_line(database or "sqlite", root.name)
     values = {"name": root.name, "quoted_name": json.dumps(root.name, ensure_ascii=False), "database": line}
     values["engine"] = engine or "embedded"
+    values["workers"] = "1" if engine == "prefect" else "0"
     if (root / FILE).exists():
         if database is not None:
             kinds = (f"{database}:", f"{database}+srv:")

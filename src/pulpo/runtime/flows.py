@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import sys
 import sysconfig
 import traceback
@@ -22,7 +23,12 @@ from weakref import WeakKeyDictionary
 from prefect.artifacts import acreate_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
-from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_URL,
+    PREFECT_SERVER_ANALYTICS_ENABLED,
+    temporary_settings,
+)
 
 from pulpo import settings as configuration
 from pulpo.errors import PulpoError
@@ -198,10 +204,14 @@ def run_script(flow: Callable[..., Coroutine[Any, Any, Json]], root: Path) -> No
     Prefect starts for as long as it lasts.
     """
     where = place(configuration.load(root), root)
-    given = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
-    ours: dict[Any, Any] = {}
+    try:
+        given = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
+    except ValueError:
+        sys.exit(f"usage: python {sys.argv[0]} '{{\"FIELD\": …}}'    the flow's input, as a JSON object")
+    os.environ.setdefault("DO_NOT_TRACK", "1")  # for a server that Prefect may start; this process is past its import
+    ours: dict[Any, Any] = {PREFECT_SERVER_ANALYTICS_ENABLED: False}
     if not PREFECT_API_URL.value() and asyncio.run(_answers(where)):
-        ours = {PREFECT_API_URL: where.url, PREFECT_API_AUTH_STRING: where.auth}
+        ours |= {PREFECT_API_URL: where.url, PREFECT_API_AUTH_STRING: where.auth}
     with temporary_settings(ours):
         try:
             result = asyncio.run(flow(given))

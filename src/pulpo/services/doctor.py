@@ -172,7 +172,7 @@ def _prefect(root: Path, settings: Settings) -> list[Examined]:
     fastapi = importlib.metadata.version("fastapi")
     found = [Examined("ok", f"Prefect {importlib.metadata.version('prefect')}")]
     if not settings.prefect.url and tuple(int(part) for part in fastapi.split(".")[:2]) >= prefect.TOO_NEW_FASTAPI:
-        what = f"FastAPI {fastapi} is too new for Prefect's server, which dies when it starts"
+        what = f"FastAPI {fastapi} is too new for Prefect's server, which refuses its own client or does not start"
         return [Examined("fail", what, "pip install 'pulpo-core[prefect]'")]
     where = place(settings, root)
     admitted = prefect.admits(where)

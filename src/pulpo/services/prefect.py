@@ -17,8 +17,8 @@ from pulpo.errors import PulpoError
 from pulpo.runtime.prefect.place import FOLDER, Place, make_secret, place, quiet
 from pulpo.settings import Settings
 
-TOO_NEW_FASTAPI = (0, 155)
-"""From this version on Prefect 3.8's server cannot be imported: it uses a parameter that is gone."""
+TOO_NEW_FASTAPI = (0, 151)
+"""From this version on Prefect 3.8's server refuses what its own client sends, and from 0.155 on it does not start."""
 
 
 def admits(where: Place) -> bool | None:
