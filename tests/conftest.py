@@ -14,6 +14,11 @@ import pytest
 from pulpo.services import mongod
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a long value by its length: processes inherit the name of the test, and an environment has bounds."""
+    return f"{argname}-of-{len(val)}" if isinstance(val, str | bytes) and len(val) > 1000 else None
+
+
 @pytest.fixture(autouse=True)
 def _import_path() -> Iterator[None]:
     """Tests load projects from folders of their own: none is left on the import path."""
