@@ -105,7 +105,7 @@ class PrefectSettings(Section):
         text = given.get_secret_value()
         try:
             parts = urlsplit(text if "://" in text else f"redis://{text}")
-            sound = parts.scheme in {"redis", "rediss"} and parts.port != 0
+            sound = parts.scheme in {"redis", "rediss"} and parts.port != 0  # a port that is no number is a ValueError
         except ValueError:
             sound = False
         if not sound:

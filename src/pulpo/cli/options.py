@@ -45,7 +45,7 @@ def schedules_here(*, local: bool) -> Path:
     """The project whose database keeps the schedules.
 
     Raises:
-        PulpoError: PULPO804, `PULPO_API_URL` means another project; PULPO104, there is none here.
+        PulpoError: PULPO804, `PULPO_API_URL` is set, which may mean another project; PULPO104, there is none here.
     """
     if os.environ.get("PULPO_API_URL") and not local:
         raise PulpoError(
