@@ -19,6 +19,7 @@ from pulpo.model.conditions import Compare
 from pulpo.services import mongod
 from pulpo.store import mongo_calls
 from pulpo.store.mongo import MongoStore
+from pulpo.store.mongo_upkeep import MongoSnapshot
 from pulpo.store.port import Aggregate, Batch, GroupBy, Query, Unreachable, Update
 from pulpo.testing.conformance.data import COLLECTIONS, THINGS, keep, read, replaced, thing
 
@@ -136,6 +137,26 @@ async def test_reads_are_tried_again(faulty: str, fail: Fail, opened: Opened) ->
     assert len((await store.query(Query(THINGS))).records) == 1
     fail("aggregate", 1, closeConnection=True)
     assert await store.count(THINGS, Compare("name", "eq", "x")) == 1
+
+
+async def test_a_snapshot_from_before_a_collection_is_taken_again(faulty: str, fail: Fail, opened: Opened) -> None:
+    """MongoDB may choose a moment before an index that was just made: another is taken, and what broke is told."""
+    store = await opened(faulty)
+    await keep(store, thing("a"))
+    snapshot = MongoSnapshot(faulty)
+    try:
+        fail("find", 3, errorCode=246)
+        assert await snapshot.open()
+        assert [record.id for record in await snapshot.scan(THINGS)] == ["a"]
+        fail("find", 1, errorCode=246)
+        with pytest.raises(PulpoError, match=r"PULPO507.*made or dropped while") as told:
+            await snapshot.scan(THINGS)
+        assert "try again" in (told.value.hint or "")
+        fail("find", 1, errorCode=239)
+        with pytest.raises(PulpoError, match=r"PULPO507.*five minutes"):
+            await snapshot.scan(THINGS)
+    finally:
+        await snapshot.close()
 
 
 async def test_a_cursor_of_another_database_has_expired(faulty: str, opened: Opened, fail: Fail) -> None:

@@ -1,11 +1,15 @@
 """Looking at a MongoDB database as it is, and filling one: `pulpo.store.upkeep` for replica sets.
 
 A snapshot is a session whose reads are all of one cluster time. The server keeps that state for five minutes
-(`minSnapshotHistoryWindowInSeconds`); who needs longer raises it.
+(`minSnapshotHistoryWindowInSeconds`); who needs longer raises it. The time it chooses is what a majority has, which may
+lie before a collection or an index that has just been made; such a collection cannot be read as of then, so that the
+snapshot is taken again.
 """
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -22,6 +26,7 @@ from pulpo.store.mongo_events import EVENTS, PULPO, SINCE
 from pulpo.store.mongo_schema import bring_up_to_date, make_ours
 from pulpo.store.mongo_session import MAJORITY, SNAPSHOT
 from pulpo.store.mongo_table import TEXT, Table, table_of
+from pulpo.store.mongo_writer import PATIENCE
 from pulpo.store.port import Collection, Record, UniqueTaken
 from pulpo.store.renames import old_path
 from pulpo.store.upkeep import SCAN, SCAN_BYTES, Change, Facts
@@ -34,7 +39,9 @@ if TYPE_CHECKING:
     Database = AsyncDatabase[dict[str, Any]]
 
 _ROW = "collection "
-_TOO_OLD = {239, 246}  # SnapshotTooOld, SnapshotUnavailable
+_TOO_OLD = 239  # SnapshotTooOld
+_UNAVAILABLE = 246  # SnapshotUnavailable: a collection or an index was made or dropped after the snapshot's time
+_AGAIN = 0.1  # seconds until a snapshot is taken again
 
 
 class MongoSnapshot:
@@ -51,20 +58,34 @@ class MongoSnapshot:
         await check_server(client, self._address)
         # The session says how it reads; the database's own concern would stand against it.
         self._db = database_of(client, self._address.database).with_options(read_concern=ReadConcern())
-        self._session: AsyncClientSession = client.start_session(snapshot=True)
+        until = time.monotonic() + PATIENCE
         with _kept():
-            found = self._db[PULPO].find({}, session=self._session)
-            rows = {row["_id"]: row async for row in found}
-            if "format" not in rows:
-                names = await self._db.list_collection_names()
-                if rows or not {name for name in names if not name.startswith("system.")} <= {PULPO, EVENTS}:
-                    raise PulpoError(
-                        "PULPO506",
-                        f"the database {self._db.name} is not a Pulpo database: it holds other collections",
-                        hint="name another database; this one was left as it is",
-                    )
-                return False
+            while True:
+                self._session: AsyncClientSession = client.start_session(snapshot=True)
+                try:
+                    return await self._look()
+                except OperationFailure as error:
+                    if error.code != _UNAVAILABLE or time.monotonic() > until:
+                        raise
+                await self._session.end_session()
+                await asyncio.sleep(_AGAIN)
+
+    async def _look(self) -> bool:
+        """What is there at the session's time, each collection readable as of then; False if there is nothing."""
+        found = self._db[PULPO].find({}, session=self._session)
+        rows = {row["_id"]: row async for row in found}
+        if "format" not in rows:
+            names = await self._db.list_collection_names()
+            if rows or not {name for name in names if not name.startswith("system.")} <= {PULPO, EVENTS}:
+                raise PulpoError(
+                    "PULPO506",
+                    f"the database {self._db.name} is not a Pulpo database: it holds other collections",
+                    hint="name another database; this one was left as it is",
+                )
+            return False
         self._rows = {id.removeprefix(_ROW): row for id, row in sorted(rows.items()) if id.startswith(_ROW)}
+        for name in (EVENTS, *self._rows):
+            await self._db[name].find_one({}, {"_id": 1}, session=self._session)
         return True
 
     async def close(self) -> None:
@@ -146,7 +167,13 @@ def _kept() -> Iterator[None]:
     try:
         yield
     except PyMongoError as error:
-        if isinstance(error, OperationFailure) and error.code in _TOO_OLD:
+        if isinstance(error, OperationFailure) and error.code == _UNAVAILABLE:
+            raise PulpoError(
+                "PULPO507",
+                "a collection or an index was made or dropped while MongoDB was read as of one moment",
+                hint="try again when the application's start or migration beside this has ended",
+            ) from error
+        if isinstance(error, OperationFailure) and error.code == _TOO_OLD:
             raise PulpoError(
                 "PULPO507",
                 "MongoDB gave the snapshot up: it keeps one for five minutes",
