@@ -118,6 +118,19 @@ def test_a_cancel_in_prefect_is_one_here(stack: Stack) -> None:
     assert stack.calls(id)[-1] == "free"
 
 
+def test_a_run_that_is_suspended_in_prefect_goes_on(stack: Stack) -> None:
+    """What waits is said by operations; a flow run that somebody suspends comes to its end, here and there."""
+    id = stack.begin("held")
+    until(lambda: "charge" in stack.calls(id))
+    flow_run = stack.flow_run(id, "Running")["id"]
+    body = {"state": {"type": "PAUSED", "name": "Suspended"}, "force": True}
+    stack.prefect.post(f"/flow_runs/{flow_run}/set_state", json=body).raise_for_status()
+    stack.go()
+    assert stack.until(id)["state"] == "completed"
+    stack.flow_run(id, "Completed")
+    assert stack.calls(id) == ["hold", "charge", "charged"]
+
+
 def test_a_failed_run_is_retried(stack: Stack) -> None:
     """One that was undone begins anew, in a flow run of its own."""
     id = stack.begin("declined")

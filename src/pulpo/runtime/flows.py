@@ -22,7 +22,7 @@ from weakref import WeakKeyDictionary
 
 from prefect.artifacts import acreate_table_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.context import FlowRunContext
+from prefect.context import AsyncClientContext, FlowRunContext, SyncClientContext
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
     PREFECT_API_URL,
@@ -42,6 +42,7 @@ from pulpo.spec import Json
 
 if TYPE_CHECKING:
     from prefect import Task
+    from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import State, TaskRun
 
     from pulpo.runtime.application import Application
@@ -283,16 +284,19 @@ async def _started(application: Application) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def resident(application: Application) -> AsyncIterator[None]:
+async def resident(application: Application) -> AsyncIterator[PrefectClient]:
     """The application open and at work for as long as the block lasts; the runs of this event loop use it.
 
-    It passes runs on that are due, gives free those of workers that died, and hears of cancels.
+    It passes runs on that are due, gives free those of workers that died, and hears of cancels. The flow runs within it
+    share Prefect's client, which is given here: one of their own each would cost them more than their requests do.
     """
     uses = _USES.setdefault(asyncio.get_running_loop(), {}).setdefault(application.root, _Uses())
     await application.start(execute=True)
     uses.count += 1
     try:
-        yield
+        with SyncClientContext.get_or_create():
+            async with AsyncClientContext.get_or_create() as context:
+                yield context.client
     finally:
         uses.count -= 1
         await application.stop()

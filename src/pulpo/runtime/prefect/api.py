@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -28,7 +28,7 @@ _PAUSES = (0.05, 0.2, 0.5)
 class FlowRun:
     """A flow run as Prefect has it. `state` is its type, `since` when it began, `due` when it is to be carried out.
 
-    `deployment` and `flow` are ids of Prefect's.
+    `deployment` and `flow` are ids of Prefect's; `data` is all that was answered.
     """
 
     id: str
@@ -38,6 +38,7 @@ class FlowRun:
     deployment: str | None
     tags: tuple[str, ...] = ()
     flow: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @staticmethod
     def of(data: Mapping[str, Any]) -> FlowRun:
@@ -52,6 +53,7 @@ class FlowRun:
             deployment=data["deployment_id"],
             tags=tuple(data["tags"]),
             flow=data["flow_id"],
+            data=data,
         )
 
     @property

@@ -23,8 +23,9 @@ from uuid import UUID
 import httpx
 from prefect import Flow
 from prefect.client.orchestration import PrefectClient
-from prefect.context import AsyncClientContext
+from prefect.client.schemas import objects
 from prefect.flow_engine import run_flow_async
+from prefect.states import Pending
 
 from pulpo import names
 from pulpo.errors import PulpoError
@@ -34,7 +35,7 @@ from pulpo.runtime.flows import resident
 from pulpo.runtime.journal import Run
 from pulpo.runtime.prefect.api import FlowRun, PrefectApi
 from pulpo.runtime.prefect.dispatch import AGAIN, CANCELLED, FRESH, Dispatch
-from pulpo.runtime.prefect.place import place
+from pulpo.runtime.prefect.place import FOLDER, place
 from pulpo.runtime.tables import RUNS
 
 log = logging.getLogger("pulpo.prefect")
@@ -83,14 +84,14 @@ class PrefectWorker:
         """
         if not await self._server(told):
             return
-        async with AsyncClientContext.get_or_create() as context, resident(self._application):
+        async with resident(self._application) as client:
             dispatch = self._application.engine.dispatch
             assert dispatch is not None
             await self._until(told, self._register(dispatch, ready))
             loops = [
                 asyncio.create_task(self._keep(work, pause))
                 for work, pause in (
-                    (lambda: self._look(dispatch.api, context.client), self._settings.poll),
+                    (lambda: self._look(dispatch.api, client), self._settings.poll),
                     (lambda: dispatch.api.heartbeat(dispatch.where.pool, self._name, seconds=HEARTBEAT), HEARTBEAT),
                     (lambda: self._hear_cancels(dispatch.api), _CANCELS),
                     (lambda: self._catch_up(dispatch.api), _CATCH_UP),
@@ -201,10 +202,14 @@ class PrefectWorker:
     async def _run(self, found: FlowRun, client: PrefectClient) -> tuple[str | None, str]:
         """Carry a flow run out: the type of state that Prefect ended it in, if it did, and why it may have failed."""
         try:
-            flow_run = await client.read_flow_run(UUID(found.id))
+            flow_run = objects.FlowRun.model_validate(found.data)
             if flow_run.flow_id not in self._names:
                 self._names[flow_run.flow_id] = (await client.read_flow(flow_run.flow_id)).name
             flow = self._load(self._names[flow_run.flow_id])
+            flow_run.state = Pending()
+            # For a deployment's flow run Prefect would hear of suspension in a thread with a stream of events, and hold
+            # this loop up until that is open, and closed. It reads what the flow itself sees of its flow run again.
+            flow_run.deployment_id = None
             state = await run_flow_async(flow, flow_run=flow_run, parameters=flow_run.parameters, return_type="state")
             if state is None:
                 return None, ""
@@ -232,6 +237,9 @@ class PrefectWorker:
                     "PULPO802", f"{path.replace('.', '/')}.py is not there", hint="pulpo compile"
                 ) from error
             loaded: Flow[..., Any] = getattr(module, names.flow_function(flow))
+            if loaded.persist_result is None and loaded.result_storage is None:
+                # The journal keeps results. Without a word of it Prefect asks its server twice where they go.
+                loaded = loaded.with_options(persist_result=False, result_storage=self._application.root / FOLDER)
             self._flows[flow] = loaded
         return self._flows[flow]
 
