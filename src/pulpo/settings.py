@@ -99,6 +99,18 @@ class PrefectSettings(Section):
     poll: float = Field(default=0.25, ge=0.05, le=60)
     queues: dict[str, str] = {}
 
+    @field_validator("url")
+    @classmethod
+    def _is_an_api(cls, given: str) -> str:
+        try:
+            parts = urlsplit(given)
+            sound = not given or (parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0)
+        except ValueError:
+            sound = False
+        if not sound:
+            raise ValueError("it is not the address of an API such as https://prefect.example/api")
+        return given
+
     @field_validator("redis")
     @classmethod
     def _is_an_address(cls, given: SecretStr) -> SecretStr:

@@ -297,6 +297,18 @@ def test_a_flow_runs_as_a_script(stack: Stack) -> None:
     assert stack.flow_run(ended["id"], "Completed")["deployment_id"] is None
 
 
+def test_a_script_says_what_is_wrong_with_its_input(stack: Stack) -> None:
+    """In one line, as every other door does, before Prefect is asked for anything."""
+    done = subprocess.run(
+        [sys.executable, "generated/flows/trips.py", '{"trip": "x"}'],
+        cwd=stack.root, env=stack.environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("PULPO602  2 invalid or missing: ")
+    assert "Traceback" not in done.stderr
+
+
 def test_tasks_wait_for_each_other_as_the_plan_says(stack: Stack) -> None:
     """Where no nesting of awaits expresses a plan, Prefect is told what each task waits for."""
     id = stack.begin(flow="walks")

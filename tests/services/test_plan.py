@@ -154,6 +154,13 @@ def test_messages_between_prefect_servers_go_over_redis(tmp_path, redis, url, pa
     assert found["PREFECT_SERVER_DOCKET_URL"] == url
 
 
+@pytest.mark.parametrize("url", ["prefect.test/api", "ftp://prefect.test/api", "https://:4200/api", "http://a:door/api"])
+def test_an_address_that_is_none_of_an_api_is_refused(url):
+    """A slip in `prefect.url` is told when the settings are read, not by a worker that waits for a server."""
+    with pytest.raises(ValidationError, match="not the address of an API"):
+        Settings.model_validate({"prefect": {"url": url}})
+
+
 @pytest.mark.parametrize("redis", ["http://cache.test", "cache.test:door/0"])
 def test_an_address_that_is_none_of_redis_is_refused(redis):
     """When settings are read, not when the server starts."""

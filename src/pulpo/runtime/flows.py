@@ -13,7 +13,7 @@ import os
 import sys
 import sysconfig
 import traceback
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +32,7 @@ from prefect.settings import (
 
 from pulpo import settings as configuration
 from pulpo.errors import PulpoError
+from pulpo.runtime import shapes
 from pulpo.runtime.context import Caller
 from pulpo.runtime.prefect.api import RUN_TAG, PrefectApi
 from pulpo.runtime.prefect.futures import submitting
@@ -41,7 +42,7 @@ from pulpo.settings import Settings, find_root
 from pulpo.spec import Json
 
 if TYPE_CHECKING:
-    from prefect import Task
+    from prefect import Flow, Task
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import State, TaskRun
 
@@ -198,7 +199,7 @@ async def open_run(
                 await _show(run.result, application.settings, place(application.settings, application.root))
 
 
-def run_script(flow: Callable[..., Coroutine[Any, Any, Json]], root: Path) -> None:
+def run_script(flow: Flow[..., Coroutine[Any, Any, Json]], root: Path) -> None:
     """Run a flow as a script: its input is the first argument, as JSON; the run's document is printed.
 
     Prefect's server is the one of `PREFECT_API_URL`; else the project's own where that is running; else one that
@@ -209,6 +210,11 @@ def run_script(flow: Callable[..., Coroutine[Any, Any, Json]], root: Path) -> No
         given = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
     except ValueError:
         sys.exit(f"usage: python {sys.argv[0]} '{{\"FIELD\": …}}'    the flow's input, as a JSON object")
+    try:  # before Prefect, which would show where in its code the input was refused
+        application = load_application(root)
+        shapes.asked(shapes.flow_input(application.plans[flow.name], application.spec), shapes.text_of(given))
+    except PulpoError as error:
+        sys.exit(str(error))
     os.environ.setdefault("DO_NOT_TRACK", "1")  # for a server that Prefect may start; this process is past its import
     ours: dict[Any, Any] = {PREFECT_SERVER_ANALYTICS_ENABLED: False}
     if not PREFECT_API_URL.value() and asyncio.run(_answers(where)):
