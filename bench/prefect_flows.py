@@ -6,8 +6,10 @@ The flow is the order app's: eleven operations whose bodies do nothing, six of t
 compiled in a temporary folder and its own Prefect server is started, on SQLite or, with `--database`, on what
 SQLAlchemy's URL says (`postgresql+asyncpg://…`). Measured are
 
-* `bare`: the flow as anyone would write it and call it, in this process, so many at once;
-* `generated`: Pulpo's, called in the same way, with validation, journal, events and leases, in turns with `bare`;
+* `bare`: the flow as anyone would write it and call it, in this process, so many at once; each makes a client of
+  Prefect's for itself;
+* `bare, shared`: the same with one client for all, as a resident worker has;
+* `generated`: Pulpo's with that client, with validation, journal, events and leases, in turns with the others;
 * `pool`: runs begun by Pulpo and carried out by one resident worker: from the trigger to the first operation, one at
   a time, and a burst.
 """
@@ -43,6 +45,7 @@ from pulpo.runtime.target import load_application
 from pulpo.services import health
 
 ROUNDS = 3
+LONGEST = 120  # seconds that is waited for
 QUIET = 15.0  # percent of a processor that a Prefect server takes when it has nothing to do
 OPERATIONS = {
     "orders.checkout.validate_items": (),
@@ -147,8 +150,11 @@ async def at_once(call: Callable[[int], Awaitable[Any]], count: int, together: i
 async def settled(server: psutil.Process) -> None:
     """Wait until a server has written down what it was told, which it does after it has answered."""
     server.cpu_percent()
-    while await asyncio.sleep(1, result=True) and server.cpu_percent() > QUIET:
-        pass
+    for _ in range(LONGEST):
+        await asyncio.sleep(1)
+        if server.cpu_percent() < QUIET:
+            return
+    sys.exit(f"the Prefect server is not quiet after {LONGEST} s")
 
 
 async def measure(root: Path, server: psutil.Process, *, count: int, burst: int) -> dict[str, Any]:
@@ -159,11 +165,12 @@ async def measure(root: Path, server: psutil.Process, *, count: int, burst: int)
     generated = importlib.import_module("generated.flows.order_to_cash").order_to_cash_flow
     from pulpo.runtime.flows import resident  # noqa: PLC0415 - Prefect reads the environment when it is imported
 
-    result: dict[str, Any] = {"bare": {}, "generated": {}, "pool": {}}
+    result: dict[str, Any] = {"bare": {}, "bare, shared": {}, "generated": {}, "pool": {}}
     async with resident(application):
         calls = {
-            # Nothing that Pulpo has opened for its own flows (a client of Prefect's) is shared with it.
+            # In a context of its own it finds no client that is open.
             "bare": lambda number: asyncio.create_task(bare({"number": number}), context=contextvars.Context()),
+            "bare, shared": lambda number: bare({"number": number}),
             "generated": lambda number: generated({"number": number}),
         }
         for call in calls.values():
@@ -176,7 +183,7 @@ async def measure(root: Path, server: psutil.Process, *, count: int, burst: int)
                     rounds[name].append(await at_once(call, max(count // (4 if together == 1 else 1), 3), together))
             for name, found in rounds.items():
                 result[name][together] = sorted(found, key=lambda one: one["flows_s"])[ROUNDS // 2]
-                print(f"{name:>10}, {together:>2} at once: {result[name][together]}", flush=True)
+                print(f"{name:>12}, {together:>2} at once: {result[name][together]}", flush=True)
         await settled(server)
         result["pool"] = await pool(application, root, server, burst=burst)
     return result

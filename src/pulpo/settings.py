@@ -104,11 +104,13 @@ class PrefectSettings(Section):
     def _is_an_api(cls, given: str) -> str:
         try:
             parts = urlsplit(given)
-            sound = not given or (parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0)
+            alone = not (parts.username or parts.query or parts.fragment) and len(given.split()) == 1
+            whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+            sound = not given or (alone and whole)
         except ValueError:
             sound = False
         if not sound:
-            raise ValueError("it is not the address of an API such as https://prefect.example/api")
+            raise ValueError("it is not the address of an API such as https://prefect.example/api, alone")
         return given
 
     @field_validator("redis")

@@ -127,8 +127,41 @@ def test_a_run_that_is_suspended_in_prefect_goes_on(stack: Stack) -> None:
     stack.prefect.post(f"/flow_runs/{flow_run}/set_state", json=body).raise_for_status()
     stack.go()
     assert stack.until(id)["state"] == "completed"
-    stack.flow_run(id, "Completed")
+    assert stack.flow_run(id, "Completed")["run_count"] == 1
     assert stack.calls(id) == ["hold", "charge", "charged"]
+
+
+def test_a_run_that_is_resumed_in_prefect_is_not_begun_twice(stack: Stack) -> None:
+    """Suspended and resumed while a worker is at work on it: nobody takes it up beside that."""
+    id = stack.begin("held")
+    until(lambda: "charge" in stack.calls(id))
+    flow_run = stack.flow_run(id, "Running")["id"]
+    for kind, name in (("PAUSED", "Suspended"), ("SCHEDULED", "Resuming")):
+        body = {"state": {"type": kind, "name": name}, "force": True}
+        stack.prefect.post(f"/flow_runs/{flow_run}/set_state", json=body).raise_for_status()
+    stack.go()
+    assert stack.until(id)["state"] == "completed"
+    assert stack.flow_run(id, "Completed")["run_count"] == 1
+
+
+def test_what_is_suspended_in_prefect_is_shown_as_running(stack: Stack) -> None:
+    """While its worker is at work on it; a pause of Prefect's would end it as failed when its time is over."""
+    id = stack.begin("held")
+    until(lambda: "charge" in stack.calls(id))
+    flow_run = stack.flow_run(id, "Running")["id"]
+    body = {"state": {"type": "PAUSED", "name": "Paused"}, "force": True}
+    stack.prefect.post(f"/flow_runs/{flow_run}/set_state", json=body).raise_for_status()
+    stack.flow_run(id, "Running")
+    stack.go()
+    stack.flow_run(id, "Completed")
+
+
+def test_a_flow_run_has_no_thread_of_its_own(stack: Stack) -> None:
+    """Prefect would listen for suspension in one, and hold the worker up until it has begun and ended."""
+    stack.until(stack.begin())
+    names = (stack.root / "threads.log").read_text()
+    assert "MainThread" in names
+    assert "observer" not in names
 
 
 def test_a_failed_run_is_retried(stack: Stack) -> None:

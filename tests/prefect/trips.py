@@ -1,7 +1,7 @@
 """A small project whose flow can be held at a step, made to wait, declined, and watched from outside.
 
 Each call of an operation that is not a query adds a line to `calls.log`: what, the run, the idempotency key. A held
-operation goes on when the file `go` is there.
+operation goes on when the file `go` is there. `threads.log` names the threads of the process that last charged.
 """
 
 MODELS = '''
@@ -16,6 +16,7 @@ MODELS = '''
 '''
 OPERATIONS = '''
     import asyncio
+    import threading
     from pathlib import Path
 
     from models.trip import Trip
@@ -72,6 +73,7 @@ OPERATIONS = '''
     async def charge(data: In, ctx: Context) -> dict[str, str]:
         """Charge."""
         note(ctx, "charge")
+        (ROOT / "threads.log").write_text("\\n".join(thread.name for thread in threading.enumerate()))
         if data.mode in ("declined", "free_held"):
             raise Refused("declined", "no money", status=402)
         if data.mode == "wait" and not (ROOT / "go").exists():

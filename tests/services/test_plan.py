@@ -154,7 +154,18 @@ def test_messages_between_prefect_servers_go_over_redis(tmp_path, redis, url, pa
     assert found["PREFECT_SERVER_DOCKET_URL"] == url
 
 
-@pytest.mark.parametrize("url", ["prefect.test/api", "ftp://prefect.test/api", "https://:4200/api", "http://a:door/api"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "prefect.test/api",
+        "ftp://prefect.test/api",
+        "https://:4200/api",
+        "http://a:door/api",
+        "https://a b/api",
+        "https://ada:secret@prefect.test/api",
+        "https://prefect.test/api?x=1",
+    ],
+)
 def test_an_address_that_is_none_of_an_api_is_refused(url):
     """A slip in `prefect.url` is told when the settings are read, not by a worker that waits for a server."""
     with pytest.raises(ValidationError, match="not the address of an API"):

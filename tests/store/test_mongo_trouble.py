@@ -17,7 +17,7 @@ from pymongo import MongoClient
 from pulpo.errors import PulpoError
 from pulpo.model.conditions import Compare
 from pulpo.services import mongod
-from pulpo.store import mongo_calls
+from pulpo.store import mongo_calls, mongo_upkeep
 from pulpo.store.mongo import MongoStore
 from pulpo.store.mongo_upkeep import MongoSnapshot
 from pulpo.store.port import Aggregate, Batch, GroupBy, Query, Unreachable, Update
@@ -145,7 +145,7 @@ async def test_a_snapshot_from_before_a_collection_is_taken_again(faulty: str, f
     await keep(store, thing("a"))
     snapshot = MongoSnapshot(faulty)
     try:
-        fail("find", 3, errorCode=246)
+        fail("find", 3, errorCode=246, namespace=f"faulty.{THINGS}")
         assert await snapshot.open()
         assert [record.id for record in await snapshot.scan(THINGS)] == ["a"]
         fail("find", 1, errorCode=246)
@@ -155,6 +155,21 @@ async def test_a_snapshot_from_before_a_collection_is_taken_again(faulty: str, f
         fail("find", 1, errorCode=239)
         with pytest.raises(PulpoError, match=r"PULPO507.*five minutes"):
             await snapshot.scan(THINGS)
+    finally:
+        await snapshot.close()
+
+
+async def test_a_snapshot_that_never_fits_is_given_up(
+    faulty: str, fail: Fail, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where collections keep changing, who wants to read hears of it."""
+    await opened(faulty)
+    monkeypatch.setattr(mongo_upkeep, "PATIENCE", 0.3)
+    snapshot = MongoSnapshot(faulty)
+    fail("find", "alwaysOn", errorCode=246, namespace=f"faulty.{THINGS}")
+    try:
+        with pytest.raises(PulpoError, match=r"PULPO507.*made or dropped while"):
+            await snapshot.open()
     finally:
         await snapshot.close()
 

@@ -205,14 +205,15 @@ def run_script(flow: Flow[..., Coroutine[Any, Any, Json]], root: Path) -> None:
     Prefect's server is the one of `PREFECT_API_URL`; else the project's own where that is running; else one that
     Prefect starts for as long as it lasts.
     """
-    where = place(configuration.load(root), root)
     try:
         given = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
     except ValueError:
         sys.exit(f"usage: python {sys.argv[0]} '{{\"FIELD\": …}}'    the flow's input, as a JSON object")
     try:  # before Prefect, which would show where in its code the input was refused
+        where = place(configuration.load(root), root)
         application = load_application(root)
-        shapes.asked(shapes.flow_input(application.plans[flow.name], application.spec), shapes.text_of(given))
+        if (plan := application.plans.get(flow.name)) is not None:  # one that was overridden may have another name
+            shapes.asked(shapes.flow_input(plan, application.spec), shapes.text_of(given))
     except PulpoError as error:
         sys.exit(str(error))
     os.environ.setdefault("DO_NOT_TRACK", "1")  # for a server that Prefect may start; this process is past its import
@@ -297,15 +298,15 @@ async def resident(application: Application) -> AsyncIterator[PrefectClient]:
     share Prefect's client, which is given here: one of their own each would cost them more than their requests do.
     """
     uses = _USES.setdefault(asyncio.get_running_loop(), {}).setdefault(application.root, _Uses())
-    await application.start(execute=True)
-    uses.count += 1
-    try:
+    async with AsyncClientContext.get_or_create() as context:
         with SyncClientContext.get_or_create():
-            async with AsyncClientContext.get_or_create() as context:
+            await application.start(execute=True)
+            uses.count += 1
+            try:
                 yield context.client
-    finally:
-        uses.count -= 1
-        await application.stop()
+            finally:
+                uses.count -= 1
+                await application.stop()
 
 
 def _prefect_run() -> tuple[str | None, str | None]:

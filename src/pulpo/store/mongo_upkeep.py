@@ -50,6 +50,7 @@ class MongoSnapshot:
     def __init__(self, url: str) -> None:
         self._address = Address(url)
         self._client: AsyncMongoClient[dict[str, Any]] | None = None
+        self._session: AsyncClientSession | None = None
         self._rows: Mapping[str, Mapping[str, Any]] = {}
 
     async def open(self) -> bool:
@@ -61,13 +62,13 @@ class MongoSnapshot:
         until = time.monotonic() + PATIENCE
         with _kept():
             while True:
-                self._session: AsyncClientSession = client.start_session(snapshot=True)
+                self._session = client.start_session(snapshot=True)
                 try:
                     return await self._look()
                 except OperationFailure as error:
                     if error.code != _UNAVAILABLE or time.monotonic() > until:
                         raise
-                await self._session.end_session()
+                await self._end_session()
                 await asyncio.sleep(_AGAIN)
 
     async def _look(self) -> bool:
@@ -76,6 +77,8 @@ class MongoSnapshot:
         rows = {row["_id"]: row async for row in found}
         if "format" not in rows:
             names = await self._db.list_collection_names()
+            if await self._db[PULPO].find_one({"_id": "format"}) is not None:
+                raise OperationFailure("the database was made after the snapshot's time", _UNAVAILABLE)
             if rows or not {name for name in names if not name.startswith("system.")} <= {PULPO, EVENTS}:
                 raise PulpoError(
                     "PULPO506",
@@ -90,9 +93,15 @@ class MongoSnapshot:
 
     async def close(self) -> None:
         """End the session and disconnect."""
+        await self._end_session()
         if self._client is not None:
             client, self._client = self._client, None
             await client.close()
+
+    async def _end_session(self) -> None:
+        if self._session is not None:
+            session, self._session = self._session, None
+            await session.end_session()
 
     async def facts(self) -> Facts:
         """Size on disk, and commits whose events are kept."""

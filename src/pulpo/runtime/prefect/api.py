@@ -38,7 +38,7 @@ class FlowRun:
     deployment: str | None
     tags: tuple[str, ...] = ()
     flow: str | None = None
-    data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    data: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @staticmethod
     def of(data: Mapping[str, Any]) -> FlowRun:
@@ -143,9 +143,9 @@ class PrefectApi:
         answer = await self._send("GET", f"/flow_runs/{id}", accept=(httpx.codes.NOT_FOUND,))
         return None if answer.status_code == httpx.codes.NOT_FOUND else FlowRun.of(answer.json())
 
-    async def flow_runs(self, pool: str, state: str, *, ended_after: datetime | None = None) -> list[FlowRun]:
-        """The flow runs of a pool in states of this type; those that ended after a moment."""
-        which: dict[str, Json] = {"state": {"type": {"any_": [state]}}}
+    async def flow_runs(self, pool: str, *states: str, ended_after: datetime | None = None) -> list[FlowRun]:
+        """The flow runs of a pool in states of these types; those that ended after a moment."""
+        which: dict[str, Json] = {"state": {"type": {"any_": list(states)}}}
         if ended_after is not None:
             which["end_time"] = {"after_": ended_after.isoformat()}
         body = {"work_pools": {"name": {"any_": [pool]}}, "flow_runs": which, "limit": _PAGE, "sort": "ID_DESC"}

@@ -176,6 +176,8 @@ class PrefectWorker:
         if room <= 0:
             return
         for found in await api.scheduled(self._pool, limit=room):
+            if found.id in self._at_work:
+                continue  # somebody suspended and resumed it in Prefect: it is still under way
             # Of several workers that see it, Prefect lets one put it into this state.
             if await api.set_state(found.id, "PENDING", force=False):
                 task = asyncio.create_task(self._carry_out(found, api, client))
@@ -208,7 +210,7 @@ class PrefectWorker:
             flow = self._load(self._names[flow_run.flow_id])
             flow_run.state = Pending()
             # For a deployment's flow run Prefect would hear of suspension in a thread with a stream of events, and hold
-            # this loop up until that is open, and closed. It reads what the flow itself sees of its flow run again.
+            # this loop up until that is open, and closed. What the flow itself sees of its flow run is read again.
             flow_run.deployment_id = None
             state = await run_flow_async(flow, flow_run=flow_run, parameters=flow_run.parameters, return_type="state")
             if state is None:
@@ -237,9 +239,11 @@ class PrefectWorker:
                     "PULPO802", f"{path.replace('.', '/')}.py is not there", hint="pulpo compile"
                 ) from error
             loaded: Flow[..., Any] = getattr(module, names.flow_function(flow))
-            if loaded.persist_result is None and loaded.result_storage is None:
-                # The journal keeps results. Without a word of it Prefect asks its server twice where they go.
-                loaded = loaded.with_options(persist_result=False, result_storage=self._application.root / FOLDER)
+            if loaded.result_storage is None and not loaded.persist_result:
+                # The journal keeps results; of a failure Prefect keeps the exception. Where it is told nothing, it asks
+                # its server twice for each flow run.
+                where = self._application.root / FOLDER / "storage"
+                loaded = loaded.with_options(persist_result=False, result_storage=where)
             self._flows[flow] = loaded
         return self._flows[flow]
 
@@ -319,14 +323,17 @@ class PrefectWorker:
     # cancels
 
     async def _hear_cancels(self, api: PrefectApi) -> None:
-        """What somebody cancels in Prefect is cancelled, and undone, here."""
+        """What somebody cancels in Prefect is cancelled, and undone, here; what is suspended there goes on."""
         engine = self._application.engine
         # One that no worker is at work on is cancelled at once as far as Prefect is concerned.
         cancelled = await api.flow_runs(self._pool, "CANCELLED", ended_after=now() - timedelta(seconds=_HEARD))
-        for found in (*await api.flow_runs(self._pool, "CANCELLING"), *cancelled):
+        for found in (*await api.flow_runs(self._pool, "CANCELLING", "PAUSED"), *cancelled):
             record = await self._application.store.get(RUNS, found.run)
             run = None if record is None else Run.load(record)
-            if run is None or run.ended or not self._for(found, run):
+            if found.state == "PAUSED":
+                if run is not None and run.worker is not None and self._for(found, run):
+                    await api.set_state(found.id, "RUNNING", message="what waits, waits by an operation")
+            elif run is None or run.ended or not self._for(found, run):
                 if found.state == "CANCELLING":
                     await api.set_state(found.id, "CANCELLED")
             elif not run.cancel_requested:
