@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 from importlib.machinery import ModuleSpec as ImportSpec
 from pathlib import Path, PurePosixPath
 from types import ModuleType
@@ -156,20 +157,26 @@ def _is_own(root: Path, file: str) -> bool:
     path = Path(file)
     if not path.is_relative_to(root):
         return False
-    return not any(part.startswith(".") or part == "site-packages" for part in path.relative_to(root).parts)
+    return not any(map(_is_hidden, path.relative_to(root).parts))
+
+
+def _is_hidden(part: str) -> bool:
+    return part.startswith(".") or part == "site-packages"
 
 
 def _enter(root: Path) -> None:
     """Put the root first on the path, and forget what is of other projects, and modules of files that changed since."""
     own: list[str] = []
     foreign: list[str] = []
+    here, others = str(root), {str(other) for other in _ROOTS}
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] in OWNED:
-            (own if _lies_in(root, module) else foreign).append(name)
-        elif _ROOTS and name != "__main__":  # a package of a project's own, such as `shop`
-            if _lies_in(root, module):
+            (own if here in _owners(module) else foreign).append(name)
+        elif others and name != "__main__":  # a package of a project's own, such as `shop`
+            owners = _owners(module)
+            if here in owners:
                 own.append(name)
-            elif any(_lies_in(other, module) for other in _ROOTS):
+            elif not others.isdisjoint(owners):
                 foreign.append(name)
     if any(_changed(sys.modules[name]) for name in own):
         foreign += own
@@ -182,11 +189,21 @@ def _enter(root: Path) -> None:
     importlib.invalidate_caches()
 
 
-def _lies_in(root: Path, module: ModuleType) -> bool:
-    """Whether a module, or each folder of a package without a file, is a project's own."""
+def _owners(module: ModuleType) -> frozenset[str]:
+    """The folders that, as a project's root, would own a module, or each folder of a package without a file."""
     file = getattr(module, "__file__", None)
     places = [file] if file else list(getattr(module, "__path__", ()))
-    return bool(places) and all(_is_own(root, os.path.realpath(place)) for place in places)
+    return frozenset.intersection(*map(_owners_of, places)) if places else frozenset()
+
+
+@lru_cache(maxsize=16_384)  # a thousand modules are looked at for each project, and following links is slow
+def _owners_of(place: str) -> frozenset[str]:
+    path = Path(os.path.realpath(place))
+    found = [str(path)]
+    while path != path.parent and not _is_hidden(path.name):
+        path = path.parent
+        found.append(str(path))
+    return frozenset(found)
 
 
 def _changed(module: ModuleType) -> bool:
