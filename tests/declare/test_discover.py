@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -90,6 +91,20 @@ def test_two_projects_in_one_process_do_not_mix(write: Write, package: bool) -> 
         assert app.model("Order").cls().note == name  # type: ignore[attr-defined]
         assert [spec.name for spec in app.operations] == [f"{name}.orders.change"]
         assert app.operations[0].writes == ("Order",)
+
+
+def test_a_process_of_many_projects_looks_at_each_module_once(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where modules lie is known from before: entering a project does not cost more for each that was loaded."""
+    for name in ("one", "two", "three"):
+        root = write(f"{name}/models/order.py", ORDER.format(note=name))
+        load_app(root.parent / name, name)
+    followed: list[str] = []
+    realpath = os.path.realpath
+    monkeypatch.setattr(os.path, "realpath", lambda path, **how: followed.append(path) or realpath(path, **how))
+    for name in ("one", "two"):
+        app, _ = load_app(root.parent / name, name)
+        assert app.model("Order").cls().note == name  # type: ignore[attr-defined]
+    assert len(followed) < 100 < len(sys.modules)
 
 
 def test_packages_of_a_projects_own_do_not_mix_either(write: Write) -> None:
