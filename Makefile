@@ -9,6 +9,8 @@ READY := $(VENV)/.ready
 NODE_MODULES := tests/clients/node_modules
 # What only the tests of the TypeScript client need: they are skipped where there is no npm.
 TYPESCRIPT := $(if $(shell command -v npm),$(NODE_MODULES)/.ready)
+# Tests wait for servers and processes a third of their time: one more than there are processors.
+TESTERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 PYTHON ?= $(shell for python in python3.11 python3 python; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
 
@@ -39,7 +41,7 @@ $(NODE_MODULES)/.ready: tests/clients/package-lock.json tests/clients/package.js
 
 test: $(READY) $(TYPESCRIPT) ## run the tests (works while the demo runs)
 	@$(BIN)/python tools/build_ui.py --if-possible
-	@$(BIN)/python -m pytest -n auto --dist loadgroup
+	@PYTEST_XDIST_AUTO_NUM_WORKERS=$(TESTERS) $(BIN)/python -m pytest -n auto --dist loadgroup
 
 check: $(READY) ## lint, types and layers
 	@if command -v npm >/dev/null && [ -d ui/node_modules ]; then cd ui && npm run --silent lint && npx --no-install tsc --noEmit; fi

@@ -67,6 +67,7 @@ def test_deployments_and_doctor(stack: Stack) -> None:
 
 def test_what_people_set_in_prefect_stays(stack: Stack) -> None:
     """A worker that starts, or `pulpo flows deploy`, changes no schedule, queue, tag or limit of theirs."""
+    stack.pulpo("flows", "deploy")  # whoever deployed it last, `prefect deploy` has a description of its own
     deployment = stack.deployment()
     one = f"/deployments/{deployment['id']}"
     nightly = [{"active": False, "schedule": {"cron": "0 3 * * *", "timezone": "UTC"}}]
