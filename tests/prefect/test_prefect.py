@@ -42,6 +42,19 @@ def flow_runs(stack: Stack, run: str) -> int:
     return int(stack.prefect.post("/flow_runs/count", json=named).raise_for_status().json())
 
 
+def held(stack: Stack) -> tuple[str, str]:
+    """A run in the middle of its charge, and its flow run."""
+    id = stack.begin("held")
+    until(lambda: "charge" in stack.calls(id))
+    return id, stack.flow_run(id, "Running")["id"]
+
+
+def put(stack: Stack, flow_run: str, kind: str, name: str) -> None:
+    """Put a flow run into a state, as Prefect's page does."""
+    body = {"state": {"type": kind, "name": name}, "force": True}
+    stack.prefect.post(f"/flow_runs/{flow_run}/set_state", json=body).raise_for_status()
+
+
 def test_a_run_goes_through_prefect(stack: Stack) -> None:
     """Names, states and tasks are there to see, with a table of the steps; the run knows its flow run."""
     id = stack.begin()
@@ -120,11 +133,8 @@ def test_a_cancel_in_prefect_is_one_here(stack: Stack) -> None:
 
 def test_a_run_that_is_suspended_in_prefect_goes_on(stack: Stack) -> None:
     """What waits is said by operations; a flow run that somebody suspends comes to its end, here and there."""
-    id = stack.begin("held")
-    until(lambda: "charge" in stack.calls(id))
-    flow_run = stack.flow_run(id, "Running")["id"]
-    body = {"state": {"type": "PAUSED", "name": "Suspended"}, "force": True}
-    stack.prefect.post(f"/flow_runs/{flow_run}/set_state", json=body).raise_for_status()
+    id, flow_run = held(stack)
+    put(stack, flow_run, "PAUSED", "Suspended")
     stack.go()
     assert stack.until(id)["state"] == "completed"
     assert stack.flow_run(id, "Completed")["run_count"] == 1
@@ -133,12 +143,9 @@ def test_a_run_that_is_suspended_in_prefect_goes_on(stack: Stack) -> None:
 
 def test_a_run_that_is_resumed_in_prefect_is_not_begun_twice(stack: Stack) -> None:
     """Suspended and resumed while a worker is at work on it: nobody takes it up beside that."""
-    id = stack.begin("held")
-    until(lambda: "charge" in stack.calls(id))
-    flow_run = stack.flow_run(id, "Running")["id"]
-    for kind, name in (("PAUSED", "Suspended"), ("SCHEDULED", "Resuming")):
-        body = {"state": {"type": kind, "name": name}, "force": True}
-        stack.prefect.post(f"/flow_runs/{flow_run}/set_state", json=body).raise_for_status()
+    id, flow_run = held(stack)
+    put(stack, flow_run, "PAUSED", "Suspended")
+    put(stack, flow_run, "SCHEDULED", "Resuming")
     stack.go()
     assert stack.until(id)["state"] == "completed"
     assert stack.flow_run(id, "Completed")["run_count"] == 1
@@ -146,11 +153,8 @@ def test_a_run_that_is_resumed_in_prefect_is_not_begun_twice(stack: Stack) -> No
 
 def test_what_is_suspended_in_prefect_is_shown_as_running(stack: Stack) -> None:
     """While its worker is at work on it; a pause of Prefect's would end it as failed when its time is over."""
-    id = stack.begin("held")
-    until(lambda: "charge" in stack.calls(id))
-    flow_run = stack.flow_run(id, "Running")["id"]
-    body = {"state": {"type": "PAUSED", "name": "Paused"}, "force": True}
-    stack.prefect.post(f"/flow_runs/{flow_run}/set_state", json=body).raise_for_status()
+    id, flow_run = held(stack)
+    put(stack, flow_run, "PAUSED", "Paused")
     stack.flow_run(id, "Running")
     stack.go()
     stack.flow_run(id, "Completed")

@@ -1,4 +1,7 @@
-"""What the MongoDB adapter does when things break between it and the server: once, exactly, or an honest error."""
+"""What the MongoDB adapter does when things break between it and the server: once, exactly, or an honest error.
+
+The module is long because its tests share one server that fails on command.
+"""
 
 from __future__ import annotations
 

@@ -42,8 +42,8 @@ log = logging.getLogger("pulpo.prefect")
 
 HEARTBEAT = 10
 """Seconds between two signs of life."""
-_CANCELS = 2.0
-"""Seconds between two looks for flow runs that somebody cancels in Prefect."""
+_WISHES = 2.0
+"""Seconds between two looks for flow runs that somebody cancels or suspends in Prefect."""
 _SHOWN = {
     "completed": ("COMPLETED", ""),
     "stopped": ("COMPLETED", "Stopped"),
@@ -93,7 +93,7 @@ class PrefectWorker:
                 for work, pause in (
                     (lambda: self._look(dispatch.api, client), self._settings.poll),
                     (lambda: dispatch.api.heartbeat(dispatch.where.pool, self._name, seconds=HEARTBEAT), HEARTBEAT),
-                    (lambda: self._hear_cancels(dispatch.api), _CANCELS),
+                    (lambda: self._hear_wishes(dispatch.api), _WISHES),
                     (lambda: self._catch_up(dispatch.api), _CATCH_UP),
                 )
             ]
@@ -320,9 +320,9 @@ class PrefectWorker:
         due = now() + timedelta(seconds=AGAIN if why else _REST)
         await api.set_state(found.id, "SCHEDULED", message=why, due=due)
 
-    # cancels
+    # wishes
 
-    async def _hear_cancels(self, api: PrefectApi) -> None:
+    async def _hear_wishes(self, api: PrefectApi) -> None:
         """What somebody cancels in Prefect is cancelled, and undone, here; what is suspended there goes on."""
         engine = self._application.engine
         # One that no worker is at work on is cancelled at once as far as Prefect is concerned.
